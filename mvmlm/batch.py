@@ -1,0 +1,47 @@
+"""What a method sees of the data: a batch of breasts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch of ``B`` breasts with ``V`` views each (0: CC, 1: MLO).
+
+    Attributes
+    ----------
+    images : Tensor, shape (B, V, 1, H, W), float32 in [0, 1]
+        A missing view is all zeros and marked in ``view_mask``.
+    view_mask : Tensor, shape (B, V), bool
+        True where the view exists.
+    patient : Tensor, shape (B,), int64
+        Equal numbers mean the same patient.
+    text : Tensor, shape (B, L, D), float32, optional
+        Token states of the frozen text encoder.
+    text_mask : Tensor, shape (B, L), bool, optional
+        True at real tokens.
+    text_id : Tensor, shape (B,), int64, optional
+        Equal numbers mean identical reports.
+    labels : Tensor, shape (B,), float32, optional
+        The task's label in {0, 1}, NaN where unknown.
+    """
+
+    images: Tensor
+    view_mask: Tensor
+    patient: Tensor
+    text: Tensor | None = None
+    text_mask: Tensor | None = None
+    text_id: Tensor | None = None
+    labels: Tensor | None = None
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on ``device``."""
+        moved = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{k: v.to(device, non_blocking=True) for k, v in moved.items() if v is not None})
+
+    def __len__(self) -> int:
+        return self.images.shape[0]
