@@ -1,0 +1,112 @@
+"""What a plan must know of the outside world: data fingerprints, model identities, what a method reads."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.keys import canonical, folder_digest
+from mvmlm.errors import DataError
+
+if TYPE_CHECKING:
+    from harness.config import CellConfig, DataConfig
+
+
+class Facts:
+    """Looked up once a plan and remembered.
+
+    Attributes
+    ----------
+    missing : dict
+        Data set name to the one line that says why it cannot be read here; a plan is still made.
+    """
+
+    def __init__(self) -> None:
+        self.missing: dict[str, str] = {}
+        self._fingerprints: dict[str, str] = {}
+        self._texts: dict[str, str] = {}
+        self._options: dict[str, dict] = {}
+
+    @cached_property
+    def datasets(self) -> Any:
+        """The registry of data sets."""
+        from mvmlm.data.readers import DATASETS
+
+        return DATASETS
+
+    @cached_property
+    def methods(self) -> Any:
+        """The registry of methods."""
+        from mvmlm.methods import METHODS
+
+        return METHODS
+
+    def simulated(self, cell: CellConfig) -> bool:
+        """Whether the cell's data are simulated."""
+        return bool(self.datasets.get(cell.data.name).simulated)
+
+    def data_options(self, data: DataConfig) -> dict:
+        """The reader's options, defaults filled in, as plain JSON."""
+        said = canonical([data.name, data.options])
+        if said not in self._options:
+            self._options[said] = asdict(self.reader_options(data.name, data.options))
+        return self._options[said]
+
+    def reader_options(self, name: str, options: dict) -> Any:
+        """The reader's own options object.
+
+        Raises
+        ------
+        DataError
+            When an option is not one of the reader's.
+        """
+        kind = self.datasets.get(name).Options
+        known = [f.name for f in fields(kind)]
+        wrong = [k for k in options if k not in known]
+        if wrong:
+            raise DataError(f"data.options.{wrong[0]}: the {name} reader has no such option (it has: {', '.join(known)})")
+        return kind(**options)
+
+    def fingerprint(self, data: DataConfig) -> str:
+        """The data set's content fingerprint; ``missing:<name>`` when the data are not here."""
+        said = canonical([data.name, data.root, data.options])
+        if said not in self._fingerprints:
+            self._fingerprints[said] = self._fingerprint(data)
+        return self._fingerprints[said]
+
+    def text_identity(self, encoder: str) -> str:
+        """A local model's digest, or the hub id as it is."""
+        if encoder not in self._texts:
+            from mvmlm.models.text_encoder import resolve_encoder
+
+            path = Path(resolve_encoder(encoder))
+            self._texts[encoder] = f"folder:{folder_digest(path)}" if path.is_dir() else f"hub:{encoder}"
+        return self._texts[encoder]
+
+    def uses(self, method: str) -> frozenset[str]:
+        """What a method reads beside images: text, loss, labels."""
+        return self.methods.get(method).uses
+
+    def method_options(self, method: dict) -> dict:
+        """A method's name and the options that it reads, defaults filled in."""
+        kind = self.methods.get(method["name"]).Options
+        known = {f.name for f in fields(kind)}
+        return {"name": method["name"], **asdict(kind(**{k: v for k, v in method.items() if k in known}))}
+
+    def _fingerprint(self, data: DataConfig) -> str:
+        reader = self.datasets.get(data.name)
+        options = self.reader_options(data.name, data.options)
+        if reader.simulated:
+            return reader.fingerprint(None, options)
+        if not data.root:
+            self.missing[data.name] = (
+                f"data.root is not set: say where {reader.title} lies with --set data.root=FOLDER ({reader.where})"
+            )
+            return f"missing:{data.name}"
+        try:
+            return reader.fingerprint(Path(data.root).expanduser(), options)
+        except DataError as error:
+            self.missing[data.name] = str(error)
+            return f"missing:{data.name}"

@@ -1,0 +1,227 @@
+"""From cells to the stages that they share: a graph in which each node is keyed by its content."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from harness.config import CellConfig
+from harness.expand import Cell
+from harness.facts import Facts
+from harness.keys import canonical, content_key
+from harness.stages import STAGES, BaselineStage, Node, Stage
+from harness.store import Store
+
+BASELINES = ("metadata", "majority")
+ORDER = {name: place for place, name in enumerate(STAGES)}
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell and the keys of the stages that it stands on.
+
+    Attributes
+    ----------
+    cell : Cell
+    stages : dict
+        Stage name to key, ``evaluate`` last.
+    baseline : str or None
+        Name of the no-image baseline, where the row is one.
+    """
+
+    cell: Cell
+    stages: dict[str, str]
+    baseline: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Key of the cell's ``evaluate`` stage: the cell's content key."""
+        return self.stages["evaluate"]
+
+    @property
+    def name(self) -> str:
+        """One line for people: the coordinates."""
+        said = {"baseline": self.baseline} if self.baseline else {}
+        return " ".join(f"{k.rpartition('.')[2]}={v}" for k, v in {**said, **self.cell.coordinates}.items())
+
+
+@dataclass
+class Plan:
+    """Everything that a run will do.
+
+    Attributes
+    ----------
+    nodes : dict
+        Key to stage, inputs before those that need them.
+    cells : list of PlannedCell
+        The grid, in its own order.
+    baselines : list of PlannedCell
+        The rows below every table that need no image.
+    missing : dict
+        Data sets that cannot be read here, each with a line that says why.
+    """
+
+    nodes: dict[str, Node] = field(default_factory=dict)
+    cells: list[PlannedCell] = field(default_factory=list)
+    baselines: list[PlannedCell] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
+    simulated: bool = False
+    fingerprints: dict[str, str] = field(default_factory=dict)
+
+    def cached(self, store: Store) -> set[str]:
+        """Keys of the stages that are in the store."""
+        return {key for key, node in self.nodes.items() if store.has(node.stage, key)}
+
+    def needed(self, store: Store) -> list[Node]:
+        """Stages to run: those that an unfinished cell stands on and that are not in the store."""
+        cached = self.cached(store)
+        wanted: set[str] = set()
+        front = [c.key for c in (*self.cells, *self.baselines) if c.key not in cached]
+        while front:
+            key = front.pop()
+            if key in wanted or key in cached:
+                continue
+            wanted.add(key)
+            front.extend(self.nodes[key].inputs.values())
+        return [node for key, node in self.nodes.items() if key in wanted]
+
+
+def build_plan(cells: list[Cell], facts: Facts | None = None) -> Plan:
+    """Work out every stage of every cell.
+
+    Parameters
+    ----------
+    cells : list of Cell
+        From :func:`harness.expand.expand`.
+    facts : Facts, optional
+        What is known of the outside world.
+
+    Returns
+    -------
+    Plan
+        Works without the data: fingerprints are then ``missing:<data set>`` and ``Plan.missing`` says why.
+    """
+    facts = facts or Facts()
+    plan = Plan(missing=facts.missing)
+    maker = _NodeMaker(facts, plan.nodes)
+    seen: set[str] = set()
+    for cell in cells:
+        stages = maker.chain(cell.config, STAGES["evaluate"])
+        plan.cells.append(PlannedCell(cell, stages))
+        plan.simulated |= facts.simulated(cell.config)
+        plan.fingerprints[cell.config.data.name] = facts.fingerprint(cell.config.data)
+        for name in BASELINES:
+            stages = maker.chain(cell.config, BaselineStage(name))
+            if stages["evaluate"] not in seen:
+                seen.add(stages["evaluate"])
+                plan.baselines.append(PlannedCell(cell, stages, baseline=name))
+    plan.nodes = dict(sorted(plan.nodes.items(), key=lambda item: ORDER[item[1].stage]))
+    return plan
+
+
+class _NodeMaker:
+    """Makes nodes; remembers what sections of the configuration it has already turned into one."""
+
+    def __init__(self, facts: Facts, nodes: dict[str, Node]) -> None:
+        self._facts = facts
+        self._nodes = nodes
+        self._keys: dict[tuple[str, str], str] = {}
+
+    def chain(self, config: CellConfig, last: Stage) -> dict[str, str]:
+        """Keys of ``last`` and of everything below it, by stage name."""
+        keys: dict[str, str] = {}
+        self._make(config, last, keys)
+        return keys
+
+    def _make(self, config: CellConfig, stage: Stage, keys: dict[str, str]) -> str:
+        inputs = {}
+        for name in stage.inputs(config, self._facts):
+            inputs[name] = keys.get(name) or self._make(config, STAGES[name], keys)
+        said = stage.config(config, self._facts)
+        memo = (stage.name, canonical([said, inputs]))
+        key = self._keys.get(memo)
+        if key is None:
+            key = content_key(stage=stage.name, version=stage.version, config=said, inputs=inputs)
+            self._keys[memo] = key
+            self._nodes[key] = Node(
+                stage=stage.name,
+                key=key,
+                version=stage.version,
+                config=said,
+                inputs=inputs,
+                kind=stage.kind(said),
+                resources=stage_resources(config, stage.name),
+                runtime=stage.runtime(config),
+            )
+        keys[stage.name] = key
+        return key
+
+
+def stage_resources(config: CellConfig, stage: str) -> dict[str, float]:
+    """``cpu``, ``gpu`` and ``memory_gib`` of a stage, from the ``resources`` section."""
+    return {k: v for k, v in getattr(config.resources, stage).model_dump().items() if v}
+
+
+def estimates(store: Store, nodes: list[Node]) -> dict[str, float]:
+    """Seconds that each kind of stage took, as the median over past runs in this store [s]."""
+    kinds = {node.kind for node in nodes}
+    past: dict[str, list[float]] = {}
+    for card in store.cards():
+        if card.kind in kinds:
+            past.setdefault(card.kind, []).append(card.seconds)
+    return {kind: median(seconds) for kind, seconds in past.items()}
+
+
+def wall_clock(nodes: list[Node], seconds: dict[str, float], capacity: dict[str, float]) -> float | None:
+    """Lower bound of the time a run will take on a cluster [s]; None when a kind is unknown.
+
+    The longest chain of stages, or the work that each resource has to do over its amount, whichever is more.
+    """
+    if any(node.kind not in seconds for node in nodes):
+        return None
+    ends: dict[str, float] = {}
+    for node in nodes:
+        ends[node.key] = max((ends.get(k, 0.0) for k in node.inputs.values()), default=0.0) + seconds[node.kind]
+    bounds = [max(ends.values(), default=0.0)]
+    for name, amount in capacity.items():
+        work = sum(seconds[node.kind] * node.resources.get(name, 0) for node in nodes)
+        if amount:
+            bounds.append(work / amount)
+    return max(bounds)
+
+
+def unplaceable(nodes: list[Node], machines: list[dict[str, float]]) -> dict[str, str]:
+    """Stages that no machine of the cluster can ever hold, each with the reason.
+
+    Parameters
+    ----------
+    machines : list of dict
+        ``cpu``, ``gpu`` and ``memory_gib`` of each machine.
+    """
+    reasons: dict[str, str] = {}
+    for node in nodes:
+        if not any(all(m.get(k, 0) >= v for k, v in node.resources.items()) for m in machines):
+            best = {k: max((m.get(k, 0) for m in machines), default=0) for k in node.resources}
+            wants = ", ".join(f"{v:g} {k}" for k, v in node.resources.items())
+            has = ", ".join(f"{v:g} {k}" for k, v in best.items())
+            reasons[node.key] = f"{node.stage} wants {wants}; the largest machine has {has}"
+    return reasons
+
+
+def summary(plan: Plan, store: Store) -> list[dict[str, Any]]:
+    """One row a stage name: how many nodes, how many cached, kinds and resources."""
+    cached = plan.cached(store)
+    rows = []
+    for name in STAGES:
+        nodes = [n for n in plan.nodes.values() if n.stage == name]
+        if nodes:
+            rows.append(
+                {
+                    "stage": name,
+                    "nodes": nodes,
+                    "cached": sum(n.key in cached for n in nodes),
+                    "resources": nodes[0].resources,
+                }
+            )
+    return rows

@@ -1,0 +1,201 @@
+"""Ray: connect to a cluster or start one on this machine, and run the stages of a plan as one Tune run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from harness.home import Home
+from harness.stages import Node
+from mvmlm.errors import MvmlmError
+
+SETTINGS = {
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_MAX_PENDING_TRIALS_PG": "64",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
+    "RAY_DEDUP_LOGS": "0",
+}
+OBJECT_STORE_BYTES = 150 * 2**20  # stages pass no tensors through Ray
+RETRIES = 2  # of a killed worker; failures of the stage itself are not retried
+
+
+class ClusterError(MvmlmError):
+    """The Ray cluster cannot be reached or started."""
+
+
+@contextmanager
+def cluster(address: str | None = None) -> Iterator[list[dict[str, float]]]:
+    """Machines of an existing Ray cluster, or of one started here and stopped at the end.
+
+    Yields
+    ------
+    list of dict
+        ``cpu``, ``gpu`` and ``memory_gib`` of each machine.
+
+    Raises
+    ------
+    ClusterError
+        When nothing answers at ``address``.
+    """
+    os.environ.update(SETTINGS)
+    import ray
+
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    quiet = {"logging_level": logging.ERROR, "log_to_driver": False, "include_dashboard": None}
+    try:
+        if address:
+            quiet.pop("include_dashboard")
+            ray.init(address=address, ignore_reinit_error=True, **quiet)
+        else:
+            quiet["include_dashboard"] = False
+            ray.init(address="local", object_store_memory=OBJECT_STORE_BYTES, **quiet)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        first = " ".join(str(error).split())[:200]
+        raise ClusterError(f"--address {address or 'local'}: no Ray cluster could be used ({first})") from error
+    try:
+        _guard_token()
+        yield machines(ray.nodes())
+    finally:
+        ray.shutdown()
+
+
+def machines(nodes: list[dict]) -> list[dict[str, float]]:
+    """What each living machine of a cluster has."""
+    return [
+        {
+            "cpu": n["Resources"].get("CPU", 0.0),
+            "gpu": n["Resources"].get("GPU", 0.0),
+            "memory_gib": n["Resources"].get("memory", 0.0) / 2**30,
+        }
+        for n in nodes
+        if n["Alive"]
+    ]
+
+
+def this_machine() -> dict[str, float]:
+    """What Ray would find on this machine, without starting it."""
+    import psutil
+
+    gpus = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+    available = psutil.virtual_memory().available / 2**30
+    return {"cpu": float(os.cpu_count() or 1), "gpu": float(gpus), "memory_gib": 0.7 * available}
+
+
+def total(cluster_machines: list[dict[str, float]]) -> dict[str, float]:
+    """Sum over machines."""
+    return {k: sum(m[k] for m in cluster_machines) for k in ("cpu", "gpu", "memory_gib")}
+
+
+def run_stages(
+    nodes: list[Node],
+    done: set[str],
+    home: Home,
+    capacity: dict[str, float],
+    *,
+    git_commit: str,
+    on_start: Callable[[Node], None],
+    on_report: Callable[[Node, dict], None],
+    on_end: Callable[[Node, str, dict], None],
+    should_stop: Callable[[], bool],
+    max_concurrent: int | None = None,
+) -> None:
+    """Run stages as the trials of one Tune run; every end is told through ``on_end``.
+
+    Parameters
+    ----------
+    nodes : list of Node
+        Stages to run, all of which some machine can hold.
+    done : set of str
+        Keys that are in the store.
+    should_stop : callable
+        Asked between events; True ends the run, running stages keep their last checkpoint.
+    """
+    from ray import tune
+    from ray.tune import Callback, FailureConfig, PlacementGroupFactory, RunConfig, Stopper, TuneConfig, Tuner
+
+    from harness.searcher import StageSearcher
+    from harness.trainable import run_stage
+
+    searcher = StageSearcher(
+        nodes,
+        done,
+        capacity,
+        payload={"home": str(home.root), "git_commit": git_commit},
+        on_start=on_start,
+        on_end=on_end,
+        max_concurrent=max_concurrent,
+    )
+
+    class Listen(Callback):
+        """Passes what workers report to the driver."""
+
+        def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
+            if result.get("state") == "running":
+                on_report(Node(**trial.config["node"]), result)
+
+    class StopWhenAsked(Stopper):
+        """Ends the run on Ctrl-C and SIGTERM."""
+
+        def __call__(self, trial_id: str, result: dict) -> bool:
+            return False
+
+        def stop_all(self) -> bool:
+            searcher.stopping = searcher.stopping or should_stop()
+            return searcher.stopping
+
+    def bundle(config: dict) -> PlacementGroupFactory:
+        wants = config["node"]["resources"]
+        said = {"CPU": wants.get("cpu", 0), "GPU": wants.get("gpu", 0), "memory": wants.get("memory_gib", 0) * 2**30}
+        return PlacementGroupFactory([{k: v for k, v in said.items() if v} or {"CPU": 0.001}])
+
+    with tempfile.TemporaryDirectory(prefix="mvmlm-tune-") as scratch:
+        Tuner(
+            tune.with_resources(_fresh(run_stage), bundle),
+            tune_config=TuneConfig(
+                search_alg=searcher,
+                num_samples=len(nodes),
+                reuse_actors=True,
+                trial_name_creator=lambda trial: _trial_name(trial),
+                trial_dirname_creator=lambda trial: _trial_name(trial),
+            ),
+            run_config=RunConfig(
+                name="stages",
+                storage_path=scratch,
+                verbose=0,
+                stop=StopWhenAsked(),
+                callbacks=[Listen()],
+                failure_config=FailureConfig(max_failures=RETRIES),
+            ),
+        ).fit()
+
+
+def _fresh(trainable: Callable[[dict], None]) -> Callable[[dict], None]:
+    """A new function each time: ``tune.with_resources`` writes into the one that it is given."""
+
+    def stage(config: dict) -> None:
+        trainable(config)
+
+    return stage
+
+
+def _trial_name(trial: Any) -> str:
+    node = trial.config["node"]
+    return f"{node['stage']}-{node['key']}"
+
+
+def _guard_token() -> None:
+    """Ray writes the cluster's token readable for all; keep it to its owner."""
+    token = Path.home() / ".ray" / "auth_token"
+    if token.is_file():
+        token.chmod(0o600)

@@ -1,0 +1,25 @@
+"""The stages that cells share, in the order in which data flow through them."""
+
+from harness.stages.base import Context, Node, Stage
+from harness.stages.dataset import DatasetStage
+from harness.stages.evaluate import BaselineStage, EvaluateStage
+from harness.stages.features import FeaturesStage
+from harness.stages.images import ImagesStage
+from harness.stages.pretrain import PretrainStage
+from harness.stages.reports import ReportsStage
+from harness.stages.text import TextStage
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        DatasetStage(),
+        ImagesStage(),
+        ReportsStage(),
+        TextStage(),
+        PretrainStage(),
+        FeaturesStage(),
+        EvaluateStage(),
+    )
+}
+
+__all__ = ["STAGES", "BaselineStage", "Context", "Node", "Stage"]

@@ -1,0 +1,49 @@
+"""Stage ``pretrain``: a method trained on the training patients; goes on from its last checkpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.stages.base import Context, Stage
+from harness.stages.dataset import split_slice
+
+if TYPE_CHECKING:
+    from harness.config import CellConfig
+    from harness.facts import Facts
+
+
+class PretrainStage(Stage):
+    """Reads ``method``, ``train``, the seed and the split; ``loss``, text and labels where the method uses them."""
+
+    name = "pretrain"
+
+    def config(self, cell: CellConfig, facts: Facts) -> dict:
+        uses = facts.uses(cell.method.name)
+        train = cell.train.model_dump(mode="json")
+        train.pop("workers")
+        config = {
+            "method": facts.method_options(cell.method.model_dump(mode="json")),
+            "train": train,
+            "seed": cell.seed,
+            "split": {**split_slice(cell), "val_fraction": cell.data.val_fraction},
+        }
+        if "loss" in uses:
+            config["loss"] = cell.loss.model_dump(mode="json")
+        if "labels" in uses:
+            config["labels"] = {"task": cell.eval.task, "fraction": cell.eval.fraction}
+        return config
+
+    def inputs(self, cell: CellConfig, facts: Facts) -> tuple[str, ...]:
+        return ("images", "text", "reports") if "text" in facts.uses(cell.method.name) else ("images",)
+
+    def kind(self, config: dict) -> str:
+        method = config["method"]
+        return f"pretrain {method['name']} {method.get('encoder', '')} {config['train']['epochs']} epochs"
+
+    def runtime(self, cell: CellConfig) -> dict:
+        return {"workers": cell.train.workers}
+
+    def run(self, context: Context) -> dict:
+        from harness.stages.training_run import pretrain
+
+        return pretrain(context)

@@ -1,0 +1,51 @@
+"""Stage ``reports``: one text a breast of the patients that pretraining may see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.stages.base import Context, Stage
+from harness.stages.dataset import data_inputs, data_slice, read_exams, split_slice
+
+if TYPE_CHECKING:
+    from harness.config import CellConfig
+    from harness.facts import Facts
+
+
+class ReportsStage(Stage):
+    """Reads the data set, the split and the ``reports`` section. Test patients get no report."""
+
+    name = "reports"
+
+    def config(self, cell: CellConfig, facts: Facts) -> dict:
+        from mvmlm.reports.guard import allowed_fields
+
+        fields = allowed_fields(facts.datasets.get(cell.data.name), cell.reports.fields)
+        return {
+            **data_slice(cell, facts),
+            "split": split_slice(cell),
+            "reports": {**cell.reports.model_dump(mode="json"), "fields": list(fields)},
+        }
+
+    def inputs(self, cell: CellConfig, facts: Facts) -> tuple[str, ...]:
+        return data_inputs(cell, facts)
+
+    def kind(self, config: dict) -> str:
+        return f"reports {config['data']} {config['reports']['source']}"
+
+    def runtime(self, cell: CellConfig) -> dict:
+        return {"data_root": cell.data.root}
+
+    def run(self, context: Context) -> dict:
+        from mvmlm.data.exam_table import breast_table
+        from mvmlm.data.readers import DATASETS
+        from mvmlm.data.splits import with_split
+        from mvmlm.reports import write_reports
+
+        exams, _ = read_exams(context)
+        breasts = with_split(breast_table(exams), **context.config["split"])
+        breasts = breasts[breasts["split"] == "train"]
+        said = context.config["reports"]
+        reports = write_reports(breasts, DATASETS.get(context.config["data"]), said["source"], said["fields"])
+        reports.to_parquet(context.out / "reports.parquet", index=False)
+        return {"reports": len(reports), "distinct": int(reports["text"].nunique()), "fields": said["fields"]}

@@ -1,0 +1,40 @@
+"""Stage ``text``: the frozen text encoder's token states, once a distinct report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.stages.base import Context, Stage
+
+if TYPE_CHECKING:
+    from harness.config import CellConfig
+    from harness.facts import Facts
+
+
+class TextStage(Stage):
+    """Reads the ``text`` section and the reports."""
+
+    name = "text"
+
+    def config(self, cell: CellConfig, facts: Facts) -> dict:
+        return {"text": cell.text.model_dump(mode="json"), "identity": facts.text_identity(cell.text.encoder)}
+
+    def inputs(self, cell: CellConfig, facts: Facts) -> tuple[str, ...]:
+        return ("reports",)
+
+    def kind(self, config: dict) -> str:
+        return f"text {config['text']['encoder']}"
+
+    def run(self, context: Context) -> dict:
+        import pandas as pd
+
+        from mvmlm.models.text_encoder import encode_texts
+
+        reports = pd.read_parquet(context.inputs["reports"] / "reports.parquet")
+        return encode_texts(
+            reports["text"].tolist(),
+            context.config["text"]["encoder"],
+            context.config["text"]["max_length"],
+            context.out,
+            device=context.runtime.get("device", "auto"),
+        )

@@ -1,0 +1,116 @@
+"""What runs on a worker: one stage, from a plain description, into the shared store.
+
+A stage that fails does not raise: it reports its error and a traceback, so that the driver can tell a
+deterministic failure, which no retry mends, from a killed process, which Ray starts again.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from harness.home import Home
+from harness.stages import STAGES, BaselineStage, Context
+from harness.store import Store
+from mvmlm.errors import MvmlmError
+
+QUIET_S = 0.25
+
+
+def run_stage(config: dict[str, Any]) -> None:
+    """A Tune function trainable: publish one stage.
+
+    Parameters
+    ----------
+    config : dict
+        ``node`` (a :class:`~harness.stages.Node` as a dict), ``home``, ``git_commit``.
+    """
+    node, home = config["node"], Home(Path(config["home"]))
+    prepare_process(node)
+    started = time.perf_counter()
+    try:
+        worked = _publish(node, home, config["git_commit"])
+    except Exception as error:
+        tune.report({"state": "failed", **describe_failure(error, node, home)})
+    else:
+        seconds = time.perf_counter() - started
+        tune.report({"state": "done", "worked": worked, "seconds": seconds})
+
+
+def _publish(node: dict, home: Home, git_commit: str) -> bool:
+    store = Store(home.store)
+    stage = BaselineStage(node["config"]["baseline"]) if "baseline" in node["config"] else STAGES[node["stage"]]
+    report = _Throttled()
+
+    def produce(out: Path) -> dict:
+        work = home.work / node["key"]
+        work.mkdir(parents=True, exist_ok=True)
+        context = Context(
+            config=node["config"],
+            inputs={name: store.path(name, key) for name, key in node["inputs"].items()},
+            out=out,
+            work=work,
+            runtime=node["runtime"],
+            threads=max(1, int(node["resources"].get("cpu", 1))),
+            report=report,
+        )
+        return stage.run(context)
+
+    worked = store.publish(node, produce, git_commit=git_commit)
+    shutil.rmtree(home.work / node["key"], ignore_errors=True)
+    return worked
+
+
+class _Throttled:
+    """Passes epochs on at once, and counts of items at most every quarter of a second."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+
+    def __call__(self, said: dict) -> None:
+        now = time.monotonic()
+        if "epoch" in said or now - self._last >= QUIET_S:
+            self._last = now
+            tune.report({"state": "running", **said})
+
+
+def prepare_process(node: dict) -> None:
+    """Reset what an earlier stage may have left in a reused worker process: seeds, threads, visible GPUs."""
+    import numpy as np
+
+    cpus = max(1, int(node["resources"].get("cpu", 1)))
+    os.environ["OMP_NUM_THREADS"] = str(cpus)
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    if not node["resources"].get("gpu"):
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    seed = int(node["config"].get("seed", 0))
+    random.seed(seed)
+    np.random.seed(seed)
+    if node["stage"] in ("text", "pretrain", "features"):
+        import torch
+
+        torch.set_num_threads(cpus)
+        torch.manual_seed(seed)
+
+
+def describe_failure(error: Exception, node: dict, home: Home) -> dict[str, str]:
+    """One line for people, and where the traceback was written."""
+    line = " ".join(str(error).split()) or type(error).__name__
+    if not isinstance(error, MvmlmError):
+        line = f"{type(error).__name__}: {line}"
+    trace = "".join(traceback.format_exception(error))
+    log = home.logs / f"{node['stage']}-{node['key']}.txt"
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(trace)
+    except OSError:
+        log = Path()
+    return {"error": line, "traceback": trace[-20_000:], "log": str(log)}
