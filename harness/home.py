@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from mvmlm.errors import ConfigError
+
 HOME_VARIABLE = "MVMLM_HOME"
 
 
@@ -50,3 +52,18 @@ class Home:
     def artifacts(self) -> Path:
         """MLflow's artifact root for experiments that this home creates."""
         return self.root / "artifacts"
+
+    def check_writable(self) -> None:
+        """Make the folder.
+
+        Raises
+        ------
+        ConfigError
+            When it cannot be made or written.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"{self.root}: cannot be made ({error.strerror}); choose another with --home") from error
+        if not os.access(self.root, os.W_OK):
+            raise ConfigError(f"{self.root}: cannot be written; choose another folder with --home")

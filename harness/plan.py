@@ -225,3 +225,10 @@ def summary(plan: Plan, store: Store) -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def total_time(nodes: list[Node], seconds: dict[str, float]) -> float | None:
+    """Stage time in all [s]; None when a kind is unknown."""
+    if any(node.kind not in seconds for node in nodes):
+        return None
+    return sum(seconds[node.kind] for node in nodes)

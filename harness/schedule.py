@@ -159,7 +159,8 @@ def run_stages(
         said = {"CPU": wants.get("cpu", 0), "GPU": wants.get("gpu", 0), "memory": wants.get("memory_gib", 0) * 2**30}
         return PlacementGroupFactory([{k: v for k, v in said.items() if v} or {"CPU": 0.001}])
 
-    with tempfile.TemporaryDirectory(prefix="mvmlm-tune-") as scratch:
+    (home.root / "tune").mkdir(parents=True, exist_ok=True)  # shared by all machines, as the home is
+    with tempfile.TemporaryDirectory(prefix="run-", dir=home.root / "tune") as scratch:
         Tuner(
             tune.with_resources(_fresh(run_stage), bundle),
             tune_config=TuneConfig(

@@ -1,0 +1,57 @@
+"""Run an ablation: train and evaluate every cell that is not in the store, log them, write the table."""
+
+from __future__ import annotations
+
+import argparse
+
+from harness.cli.common import add_ablation_arguments, expand_and_plan
+
+HELP = "run an ablation and print its table"
+EXAMPLES = """examples:
+  python -m harness run ablations/token_count.yaml
+  python -m harness run token_count --profile paper --set data.root=/data/vindr-mammo --address auto
+  python -m harness run token_count --set train.epochs=3 --seeds 0 --dry-run"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``run``."""
+    add_ablation_arguments(parser)
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and do nothing")
+    parser.add_argument("--max-concurrent", type=int, metavar="N", help="at most N stages at once")
+    parser.add_argument("--address", help="an existing Ray cluster, HOST:PORT or auto (default: start one here)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the ablation; 0 when every cell has its result."""
+    from rich.console import Console
+
+    from harness.cli.plan import show_plan
+    from harness.home import Home
+    from mvmlm.errors import DataError
+
+    console = Console(highlight=False)
+    home = Home.find(args.home)
+    expansion, plan = expand_and_plan(args)
+    if args.dry_run:
+        return show_plan(console, expansion, plan, home)
+    if plan.missing:
+        raise DataError("; ".join(plan.missing.values()))
+    home.check_writable()
+
+    from harness.comparison import write_comparison
+    from harness.runner import run as execute
+    from harness.tracking import Tracker
+
+    tracker = Tracker(home)
+    outcome = execute(
+        plan,
+        home=home,
+        tracker=tracker,
+        header=expansion.header(),
+        console=console,
+        address=args.address,
+        max_concurrent=args.max_concurrent,
+    )
+    write_comparison(console, tracker, home, outcome.run_id)
+    console.print(f"runs    python -m harness ui{f' --home {args.home}' if args.home else ''}", style="dim")
+    return outcome.code

@@ -1,0 +1,160 @@
+"""Turns ended cells into MLflow runs and into the frame that tables are made of."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pandas as pd
+
+from harness.keys import canonical, content_key
+from harness.plan import Plan, PlannedCell
+from harness.stages import Node
+from harness.state import RunState
+from harness.store import Store
+from harness.tracking import Tracker
+
+log = logging.getLogger("harness")
+
+KEPT = ("done", "cached")
+FILES = ("predictions.parquet", "metrics.json", "details.json", "draws.npy")
+SAVE_EVERY = 25
+
+
+def cell_id(planned: PlannedCell) -> str:
+    """Identity of a cell: its content key and its place in the grid."""
+    place = {"coordinates": planned.cell.coordinates, "baseline": planned.baseline}
+    return content_key(stage="cell", version=1, config=json.loads(canonical(place)), inputs={"evaluate": planned.key})
+
+
+class Recorder:
+    """Logs cells as they end; each at most once over all invocations.
+
+    Parameters
+    ----------
+    header : dict
+        ``ablation``, ``profile``, ``spec`` of this invocation.
+    """
+
+    def __init__(self, plan: Plan, state: RunState, store: Store, tracker: Tracker, header: dict) -> None:
+        self.plan, self.state, self.store, self.tracker, self.header = plan, state, store, tracker, header
+        self.rows = [*plan.cells, *plan.baselines]
+        self.ids = {id(row): cell_id(row) for row in self.rows}
+        self.runs: dict[str, str] = {}
+        self._by_key: dict[str, list[PlannedCell]] = {}
+        for row in self.rows:
+            self._by_key.setdefault(row.key, []).append(row)
+        self._unsaved = 0
+
+    def open(self) -> None:
+        """Open the parent run and find the cells that have been logged before."""
+        self.tracker.close_stale()
+        datasets = ",".join(f"{k}:{v}" for k, v in self.plan.fingerprints.items())
+        self.tags = {
+            "harness.ablation": self.header["ablation"],
+            "harness.profile": self.header["profile"],
+            "harness.data": "simulated" if self.plan.simulated else "real",
+            "harness.dataset": datasets,
+        }
+        self.tracker.start(self.header["ablation"], self.tags, self.header["spec"], self.frame())
+        self.runs = self.tracker.children(self.ids.values())
+
+    def stage_ended(self, node: Node) -> None:
+        """Log the cells that stand on an ended ``evaluate`` stage."""
+        for row in self._by_key.get(node.key, ()):
+            self._log(row)
+            self._unsaved += 1
+        if self._unsaved >= SAVE_EVERY:
+            self._unsaved = 0
+            self._quietly(lambda: self.tracker.save_cells(self.frame()))
+
+    def log_cached(self) -> None:
+        """Log results that the store has and MLflow has not."""
+        for row in self.rows:
+            if self.ids[id(row)] not in self.runs and self.state.status(row) in KEPT:
+                self._log(row)
+
+    def finish(self, *, stopped: bool, failed: bool) -> str:
+        """Close the parent run; returns its id."""
+        counts = self.state.counts()
+        self._quietly(lambda: self.tracker.count({k: counts.get(k, 0) for k in ("done", "cached", "failed")}))
+        self.close("KILLED" if stopped else "FAILED" if failed else "FINISHED")
+        return self.tracker.parent
+
+    def close(self, status: str) -> None:
+        """Close the parent run with this status, whatever else went wrong."""
+        self._quietly(lambda: self.tracker.end(status, self.frame()))
+
+    def frame(self) -> pd.DataFrame:
+        """One row a cell and a baseline: id, key, status, error, run, and JSON of coordinates and metrics."""
+        rows = []
+        for row in self.rows:
+            status = self.state.status(row)
+            rows.append(
+                {
+                    "id": self.ids[id(row)],
+                    "key": row.key,
+                    "baseline": row.baseline,
+                    "status": "done" if status in KEPT else status,
+                    "error": self.state.error(row),
+                    "coordinates": canonical(row.cell.coordinates),
+                    "labels": canonical(row.cell.labels),
+                    "metrics": canonical(self._metrics(row) if status in KEPT else {}),
+                    "run_id": self.runs.get(self.ids[id(row)]),
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def _metrics(self, row: PlannedCell) -> dict[str, float]:
+        card = self.store.card("evaluate", row.key)
+        return card.summary["metrics"] if card else {}
+
+    def _log(self, row: PlannedCell) -> None:
+        name = self.ids[id(row)]
+        status = self.state.status(row)
+        if name in self.runs or status not in (*KEPT, "failed", "upstream", "unplaceable"):
+            return
+        kept = status in KEPT
+        stage = self.state.stages[row.key]
+        folder = self.store.path("evaluate", row.key)
+        tags = {
+            **self.tags,
+            "harness.key": row.key,
+            "harness.cell": name,
+            "harness.dataset": row.cell.config.data.name + ":" + self.plan.fingerprints[row.cell.config.data.name],
+            **({"harness.baseline": row.baseline} if row.baseline else {}),
+        }
+
+        def write() -> None:
+            run_id = self.tracker.log_cell(
+                row.name,
+                status="FINISHED" if kept else "FAILED",
+                config={**row.cell.config.model_dump(mode="json"), "coordinates": row.cell.coordinates},
+                tags=tags,
+                metrics=self._metrics(row) if kept else {},
+                history=self._history(row) if kept else [],
+                files=[p for f in FILES if (p := folder / f).is_file()] if kept else [],
+                error=stage.error or None,
+                traceback=self._traceback(row),
+            )
+            if kept:
+                self.runs[name] = run_id
+
+        self._quietly(write)
+
+    def _history(self, row: PlannedCell) -> list[dict]:
+        key = row.stages.get("pretrain")
+        path = self.store.path("pretrain", key) / "history.json" if key else Path()
+        return json.loads(path.read_text()) if key and path.is_file() else []
+
+    def _traceback(self, row: PlannedCell) -> str | None:
+        return next((t for key in row.stages.values() if (t := self.state.stages[key].traceback)), None)
+
+    def _quietly(self, act) -> None:
+        """A tracking failure must not end the run: the result is in the store, the next run logs it."""
+        try:
+            act()
+        except Exception as error:
+            line = " ".join(str(error).split())[:200]
+            log.warning("MLflow did not take a record (%s); the result is kept, the next run logs it", line)

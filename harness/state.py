@@ -1,0 +1,103 @@
+"""What a run knows of its stages and cells while it goes."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from harness.plan import Plan, PlannedCell
+from harness.stages import Node
+
+ENDED = ("cached", "done", "failed", "upstream", "stopped", "unplaceable")
+FAILED = ("failed", "upstream", "unplaceable")
+
+
+@dataclass
+class StageState:
+    """One stage: ``waiting``, ``running``, or one of :data:`ENDED`."""
+
+    node: Node
+    status: str = "waiting"
+    error: str = ""
+    traceback: str = ""
+    log: str = ""
+    seconds: float = 0.0
+    started: float = 0.0
+    said: dict = field(default_factory=dict)
+
+
+class RunState:
+    """The stages of a plan and the cells that stand on them.
+
+    Parameters
+    ----------
+    plan : Plan
+    cached : set of str
+        Keys that were in the store when the run began.
+    needed : list of Node
+        Stages that this run has to do.
+    seconds : dict
+        Kind of stage to the time that one took in the past [s].
+    """
+
+    def __init__(self, plan: Plan, cached: set[str], needed: list[Node], seconds: dict[str, float]) -> None:
+        self.plan = plan
+        self.seconds = seconds
+        self.began = time.monotonic()
+        self.stages = {key: StageState(node) for key, node in plan.nodes.items()}
+        wanted = {node.key for node in needed}
+        for key, stage in self.stages.items():
+            if key in cached or key not in wanted:
+                stage.status = "cached"
+
+    def start(self, node: Node) -> None:
+        """A stage has been given to a worker."""
+        stage = self.stages[node.key]
+        stage.status, stage.started, stage.said = "running", time.monotonic(), {}
+
+    def report(self, node: Node, said: dict) -> None:
+        """A running stage said how far it is."""
+        keep = ("done", "total", "epoch", "epochs", "loss", "val_loss", "images_per_s")
+        self.stages[node.key].said = {k: said[k] for k in keep if k in said}
+
+    def end(self, node: Node, status: str, result: dict) -> None:
+        """A stage has ended; a stage that ran in this process's time teaches how long its kind takes."""
+        stage = self.stages[node.key]
+        stage.status, stage.seconds = status, float(result.get("seconds", 0.0))
+        stage.error, stage.traceback = str(result.get("error", "")), str(result.get("traceback", ""))
+        stage.log = str(result.get("log", ""))
+        if status == "done" and result.get("worked"):
+            self.seconds[node.kind] = stage.seconds
+
+    def status(self, cell: PlannedCell) -> str:
+        """A cell's status: its ``evaluate`` stage's, or ``running`` when any stage below it is running."""
+        status = self.stages[cell.key].status
+        if status == "waiting" and any(self.stages[key].status == "running" for key in cell.stages.values()):
+            return "running"
+        return status
+
+    def error(self, cell: PlannedCell) -> str:
+        """Why a cell has no result, in one line."""
+        return self.stages[cell.key].error
+
+    def counts(self) -> Counter:
+        """How many cells of the grid are in each status."""
+        return Counter(self.status(cell) for cell in self.plan.cells)
+
+    def running(self) -> list[StageState]:
+        """Stages that are running, the longest first."""
+        return sorted((s for s in self.stages.values() if s.status == "running"), key=lambda s: s.started)
+
+    def seconds_left(self, capacity: dict[str, float]) -> float | None:
+        """Estimate of the time until the end [s]; None while a kind of stage has never been timed."""
+        work = 0.0
+        slots = max(1.0, capacity.get("cpu", 1.0))
+        for stage in self.stages.values():
+            if stage.status not in ("waiting", "running"):
+                continue
+            if stage.node.kind not in self.seconds:
+                return None
+            spent = time.monotonic() - stage.started if stage.status == "running" else 0.0
+            work += max(0.0, self.seconds[stage.node.kind] - spent) * max(1.0, stage.node.resources.get("cpu", 1.0))
+        return work / slots

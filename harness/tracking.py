@@ -1,0 +1,299 @@
+"""MLflow: the only file that speaks to it, and only from the driver.
+
+One experiment an ablation, one parent run an invocation, one child run a cell. A child is written whole
+when its cell has ended, so that a killed driver leaves none half-said; a parent whose driver has died is
+closed as KILLED by the next command. The store is the outbox: what could not be logged is logged
+by the next run of the same ablation.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+import yaml
+from filelock import FileLock
+
+from harness.environment import environment, git_commit
+from harness.home import Home
+from mvmlm.errors import MvmlmError
+
+CELLS = "cells.parquet"
+KEY_TAG = "harness.key"
+LEASE_TAG = "harness.lease"
+
+
+class TrackingError(MvmlmError):
+    """The MLflow store cannot be used."""
+
+
+def metric_key(name: str) -> str:
+    """A metric's name as MLflow takes it: ``auc@breast/low`` is stored as ``auc.breast.low``."""
+    return name.replace("@", ".").replace("/", ".")
+
+
+class Tracker:
+    """A connection to an MLflow store.
+
+    Parameters
+    ----------
+    home : Home
+        Says which store, and where artifacts of new experiments go.
+
+    Raises
+    ------
+    TrackingError
+        When the store cannot be opened.
+    """
+
+    def __init__(self, home: Home) -> None:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        from mlflow import MlflowClient
+
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        self.uri = home.tracking_uri
+        self.home = home
+        try:
+            if self.uri.startswith("sqlite:///"):
+                home.root.mkdir(parents=True, exist_ok=True)
+                with FileLock(home.root / "mlflow.lock"):  # only one process may create or upgrade the tables
+                    self.client = MlflowClient(self.uri)
+                    self.client.search_experiments(max_results=1)
+            else:
+                self.client = MlflowClient(self.uri)
+                self.client.search_experiments(max_results=1)
+        except Exception as error:
+            why = " ".join(str(error).split())[:200]
+            raise TrackingError(
+                f"{self.uri}: this MLflow store cannot be opened ({why}); move the file away to start a new one, "
+                "or name another with --home or MLFLOW_TRACKING_URI"
+            ) from error
+        self.parent: str | None = None
+        self._experiment: str | None = None
+
+    def experiment(self, ablation: str, *, create: bool = True) -> str | None:
+        """Id of the ablation's experiment."""
+        found = self.client.get_experiment_by_name(ablation)
+        if found is not None:
+            return found.experiment_id
+        if not create:
+            return None
+        local = self.uri.startswith("sqlite")
+        return self.client.create_experiment(
+            ablation, artifact_location=self.home.artifacts.as_uri() + f"/{ablation}" if local else None
+        )
+
+    def experiments(self) -> list[str]:
+        """Names of all experiments that hold runs of this harness."""
+        return [e.name for e in self.client.search_experiments() if e.name != "Default"]
+
+    def close_stale(self) -> int:
+        """Set RUNNING parents whose driver on this host is dead to KILLED; returns how many."""
+        ids = [e.experiment_id for e in self.client.search_experiments()]
+        closed = 0
+        for run in self._search(ids, "attributes.status = 'RUNNING'"):
+            if _dead(run.data.tags.get(LEASE_TAG, "")):
+                self.client.set_terminated(run.info.run_id, "KILLED")
+                closed += 1
+        return closed
+
+    def start(self, ablation: str, tags: dict[str, str], spec: dict, cells: pd.DataFrame) -> str:
+        """Open the parent run of this invocation; returns its id."""
+        self._experiment = self.experiment(ablation)
+        lease = {"host": socket.gethostname(), "pid": os.getpid(), "started": psutil.Process().create_time()}
+        run = self.client.create_run(
+            self._experiment,
+            start_time=_now(),
+            run_name=f"{ablation} {tags.get('harness.profile', '')} {time.strftime('%Y-%m-%d %H:%M:%S')}",
+            tags={
+                **tags,
+                "harness.role": "invocation",
+                "harness.git_commit": git_commit(),
+                LEASE_TAG: json.dumps(lease),
+                "mlflow.user": os.environ.get("USER", "unknown"),
+                "mlflow.source.name": "python -m harness run",
+            },
+        )
+        self.parent = run.info.run_id
+        self._artifacts(self.parent, {"spec.yaml": _yaml(spec), "environment.json": _json(environment())})
+        self.save_cells(cells)
+        return self.parent
+
+    def save_cells(self, cells: pd.DataFrame) -> None:
+        """Write the state of every cell beside the parent: what ``table`` reads."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / CELLS
+            cells.to_parquet(path, index=False)
+            self.client.log_artifact(self.parent, str(path))
+
+    def children(self, keys: Iterable[str]) -> dict[str, str]:
+        """Content key to run id, of the cells that have a finished child in this experiment."""
+        wanted = set(keys)
+        runs = self._search([self._experiment], "tags.`harness.role` = 'cell' and attributes.status = 'FINISHED'")
+        return {k: r.info.run_id for r in runs if (k := r.data.tags.get(KEY_TAG)) in wanted}
+
+    def log_cell(
+        self,
+        name: str,
+        *,
+        status: str,
+        config: dict,
+        tags: dict[str, str],
+        metrics: dict[str, float],
+        history: list[dict],
+        files: list[Path],
+        error: str | None = None,
+        traceback: str | None = None,
+    ) -> str:
+        """Write one cell as a child run, whole and ended; returns its id.
+
+        Parameters
+        ----------
+        status : str
+            ``FINISHED`` or ``FAILED``.
+        config : dict
+            The resolved configuration; logged flat as params, and as ``config.yaml``.
+        history : list of dict
+            Epoch records of its pretraining; logged as curves ``pretrain/<name>``.
+        files : list of Path
+            Artifacts to copy: predictions, metrics, draws.
+        """
+        from mlflow.entities import Metric, Param
+
+        run = self.client.create_run(
+            self._experiment,
+            start_time=_now(),
+            run_name=name,
+            tags={
+                **tags,
+                "mlflow.parentRunId": self.parent,
+                "harness.role": "cell",
+                "harness.git_commit": git_commit(),
+                **({"harness.error": error[:5000]} if error else {}),
+            },
+        )
+        run_id, now = run.info.run_id, _now()
+        said = [Metric(metric_key(k), float(v), now, 0) for k, v in metrics.items() if _finite(v)]
+        for record in history:
+            step = int(record["epoch"])
+            said += [
+                Metric(f"pretrain/{metric_key(k)}", float(v), now, step)
+                for k, v in record.items()
+                if k != "epoch" and _finite(v)
+            ]
+        params = [Param(k, str(v)) for k, v in flatten(config).items()]
+        self.client.log_batch(run_id, metrics=said, params=params)
+        texts = {"config.yaml": _yaml(config), "environment.json": _json(environment())}
+        if traceback:
+            texts["traceback.txt"] = traceback
+        self._artifacts(run_id, texts, files)
+        self.client.set_terminated(run_id, status)
+        return run_id
+
+    def count(self, counts: dict[str, int]) -> None:
+        """Log how many cells are done, failed and cached, on the parent."""
+        for name, value in counts.items():
+            self.client.log_metric(self.parent, f"cells/{name}", value)
+
+    def end(self, status: str, cells: pd.DataFrame, folder: Path | None = None) -> None:
+        """Close the parent run: ``FINISHED``, ``FAILED`` or ``KILLED``."""
+        self.save_cells(cells)
+        if folder is not None and folder.is_dir():
+            self.client.log_artifacts(self.parent, str(folder), "tables")
+        self.client.set_terminated(self.parent, status)
+
+    def invocations(self, ablation: str, profile: str | None = None) -> list[Any]:
+        """Parent runs of an ablation, newest first."""
+        experiment = self.experiment(ablation, create=False)
+        if experiment is None:
+            return []
+        said = "tags.`harness.role` = 'invocation'"
+        if profile:
+            said += f" and tags.`harness.profile` = '{profile}'"
+        return self._search([experiment], said, order="attributes.start_time DESC")
+
+    def cells_of(self, run_id: str) -> pd.DataFrame:
+        """The cells of an invocation, from its artifact."""
+        return pd.read_parquet(self.client.download_artifacts(run_id, CELLS))
+
+    def spec_of(self, run_id: str) -> dict:
+        """The resolved ablation of an invocation, from its artifact."""
+        return yaml.safe_load(Path(self.client.download_artifacts(run_id, "spec.yaml")).read_text())
+
+    def file_of(self, run_id: str, name: str) -> Path:
+        """A local path of one of a run's artifacts."""
+        return Path(self.client.download_artifacts(run_id, name))
+
+    def use(self, ablation: str) -> None:
+        """Look up children in this ablation's experiment."""
+        self._experiment = self.experiment(ablation, create=False)
+
+    def _search(self, experiments: list[str], query: str, order: str | None = None) -> list[Any]:
+        runs, token = [], None
+        while True:
+            page = self.client.search_runs(
+                experiments, query, max_results=1000, page_token=token, order_by=[order] if order else None
+            )
+            runs.extend(page)
+            token = page.token
+            if not token:
+                return runs
+
+    def _artifacts(self, run_id: str, texts: dict[str, str], files: Iterable[Path] = ()) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in texts.items():
+                (Path(folder) / name).write_text(text)
+            for path in files:
+                os.symlink(path, Path(folder) / path.name)
+            self.client.log_artifacts(run_id, folder)
+
+
+def flatten(config: dict, prefix: str = "") -> dict[str, Any]:
+    """Nested settings as dotted names; what is not set is left out."""
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, dict):
+            flat.update(flatten(value, f"{prefix}{name}."))
+        elif value is not None:
+            flat[prefix + name] = value
+    return flat
+
+
+def _dead(lease: str) -> bool:
+    try:
+        said = json.loads(lease)
+        if said["host"] != socket.gethostname():
+            return False
+        return abs(psutil.Process(said["pid"]).create_time() - said["started"]) > 1.0
+    except psutil.NoSuchProcess:
+        return True
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
+
+
+def _yaml(value: dict) -> str:
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+
+
+def _json(value: dict) -> str:
+    return json.dumps(value, indent=1, sort_keys=True)
