@@ -10,11 +10,10 @@ from harness.config import CellConfig
 from harness.expand import Cell
 from harness.facts import Facts
 from harness.keys import canonical, content_key
-from harness.stages import STAGES, BaselineStage, Node, Stage
+from harness.stages import ORDER, STAGES, BaselineStage, Node, Stage
 from harness.store import Store
 
 BASELINES = ("metadata", "majority")
-ORDER = {name: place for place, name in enumerate(STAGES)}
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from harness.plan import ORDER
-from harness.stages import Node
+from harness.stages import ORDER, Node
 
 EPSILON = 1e-6
 

@@ -29,7 +29,7 @@ from harness.home import Home
 from mvmlm.errors import MvmlmError
 
 CELLS = "cells.parquet"
-KEY_TAG = "harness.key"
+CELL_TAG = "harness.cell"
 LEASE_TAG = "harness.lease"
 
 
@@ -138,11 +138,11 @@ class Tracker:
             cells.to_parquet(path, index=False)
             self.client.log_artifact(self.parent, str(path))
 
-    def children(self, keys: Iterable[str]) -> dict[str, str]:
-        """Content key to run id, of the cells that have a finished child in this experiment."""
-        wanted = set(keys)
+    def children(self, ids: Iterable[str]) -> dict[str, str]:
+        """Cell id to run id, of the cells that have a finished child in this experiment."""
+        wanted = set(ids)
         runs = self._search([self._experiment], "tags.`harness.role` = 'cell' and attributes.status = 'FINISHED'")
-        return {k: r.info.run_id for r in runs if (k := r.data.tags.get(KEY_TAG)) in wanted}
+        return {k: r.info.run_id for r in runs if (k := r.data.tags.get(CELL_TAG)) in wanted}
 
     def log_cell(
         self,

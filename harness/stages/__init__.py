@@ -21,5 +21,6 @@ STAGES: dict[str, Stage] = {
         EvaluateStage(),
     )
 }
+ORDER = {name: place for place, name in enumerate(STAGES)}
 
-__all__ = ["STAGES", "BaselineStage", "Context", "Node", "Stage"]
+__all__ = ["ORDER", "STAGES", "BaselineStage", "Context", "Node", "Stage"]

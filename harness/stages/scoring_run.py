@@ -1,0 +1,59 @@
+"""The work of stage ``evaluate``: breast features from cached image features, a protocol, the test scores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.stages.base import Context
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def score(context: Context) -> dict:
+    """Run the protocol, or the no-image baseline, and write predictions, metrics and bootstrap draws."""
+    import pandas as pd
+
+    from mvmlm.data.exam_table import breast_table
+    from mvmlm.data.splits import with_split
+    from mvmlm.evaluation.no_image import BASELINES
+    from mvmlm.evaluation.protocols import PROTOCOLS
+    from mvmlm.evaluation.tasks import TASKS
+
+    config = context.config
+    said = dict(config["eval"])
+    task, fraction = TASKS.get(said.pop("task")), said.pop("fraction")
+    exams = pd.read_parquet(context.inputs["images"] / "index.parquet")
+    breasts = with_split(breast_table(exams), **config["split"])
+    asked = {"fraction": fraction, "seed": config["seed"]}
+    if "baseline" in config:
+        result = BASELINES[config["baseline"]](breasts, task, **asked, options=said)
+    else:
+        run = PROTOCOLS.get(said.pop("protocol"))
+        features = breast_features(np.load(context.inputs["features"] / "features.npy", mmap_mode="r"), breasts)
+        result = run(features, breasts, task, **asked, options=said)
+    result.write(context.out)
+    return {"metrics": result.metrics, "note": task.note(breasts)}
+
+
+def breast_features(features: np.ndarray, breasts: pd.DataFrame) -> np.ndarray:
+    """Mean over a breast's CC and MLO views, whichever exist.
+
+    Parameters
+    ----------
+    features : ndarray, shape (n_images, D)
+    breasts : DataFrame
+        With ``cc`` and ``mlo``: row numbers in ``features``, −1 where the view is missing.
+
+    Returns
+    -------
+    ndarray, shape (n_breasts, D), float32
+        NaN for a breast with neither view.
+    """
+    rows = breasts[["cc", "mlo"]].to_numpy()
+    there = rows >= 0
+    total = np.where(there[..., None], np.asarray(features, np.float32)[np.where(there, rows, 0)], 0).sum(axis=1)
+    count = there.sum(axis=1, keepdims=True)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
