@@ -56,13 +56,18 @@ def cluster(address: str | None = None) -> Iterator[list[dict[str, float]]]:
     try:
         if address:
             quiet.pop("include_dashboard")
+            if (Path.home() / ".ray" / "auth_token").is_file():
+                os.environ.setdefault("RAY_AUTH_MODE", "token")  # what `ray start` uses where a token is kept
             ray.init(address=address, ignore_reinit_error=True, **quiet)
         else:
             quiet["include_dashboard"] = False
             ray.init(address="local", object_store_memory=OBJECT_STORE_BYTES, **quiet)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         first = " ".join(str(error).split())[:200]
-        raise ClusterError(f"--address {address or 'local'}: no Ray cluster could be used ({first})") from error
+        raise ClusterError(
+            f"--address {address or 'local'}: no Ray cluster could be used ({first}); `ray status` there tells "
+            "whether it is up, and RAY_AUTH_MODE must be the same here and there"
+        ) from error
     try:
         _guard_token()
         yield machines(ray.nodes())

@@ -1,0 +1,118 @@
+"""The caption of a comparison table, made from what the table holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from harness.entries import LEVEL
+from harness.table_model import ComparisonTable
+from harness.wording import SIGNS, listed, metric_title, number, plural, unit
+
+SIMULATED = "SIMULATED DATA: these numbers say nothing of real mammograms."
+
+
+@dataclass(frozen=True)
+class Caption:
+    """The words round a table.
+
+    Attributes
+    ----------
+    question : str
+    warning : str
+        :data:`SIMULATED`, or ''.
+    sentences : tuple of str
+        How to read the numbers.
+    """
+
+    question: str
+    warning: str
+    sentences: tuple[str, ...]
+
+
+def caption(table: ComparisonTable) -> Caption:
+    """Question, warning and reading aid of a table; the same table gives the same words."""
+    parts = (_measured, _interval, _heads, _best, _below, _signs, _notes)
+    return Caption(
+        question=table.spec.question,
+        warning=SIMULATED if table.spec.simulated else "",
+        sentences=tuple(sentence for part in parts for sentence in part(table)),
+    )
+
+
+def _measured(table: ComparisonTable) -> Iterator[str]:
+    spec = table.spec
+    axes = f"Rows: {', '.join(table.row_levels)}"
+    yield f"{axes}; columns: {', '.join(table.column_levels)}." if table.column_levels else f"{axes}."
+    what = f"{metric_title(spec.metric)} on the test set of {spec.dataset}, profile {spec.profile}"
+    if len(table.seeds) > 1:
+        yield f"{what}: mean ± sample sd over {plural(len(table.seeds), 'seed')} ({listed(table.seeds)})."
+    elif table.seeds:
+        yield f"{what}: one seed ({listed(table.seeds)}), so no spread between seeds is known."
+    else:
+        yield f"{what}."
+
+
+def _interval(table: ComparisonTable) -> Iterator[str]:
+    sizes = sorted({len(e.draws) for _, _, e in table.entries() if e.draws is not None})
+    if sizes:
+        draws = "–".join(f"{b:,}" for b in dict.fromkeys((sizes[0], sizes[-1])))
+        over = " of the mean over seeds" if len(table.seeds) > 1 else ""
+        aside = "; it does not hold the spread between seeds" if len(table.seeds) > 1 else ""
+        units = unit(table.spec.metric)
+        whole = "" if units == "patients" else f", each with all their {units}"
+        yield (
+            f"Below it the {LEVEL} % interval{over}: percentiles over {draws} bootstrap resamples "
+            f"of the test patients{whole}{aside}."
+        )
+    for reason in table.common:
+        yield f"In every entry: {reason}."
+
+
+def _heads(table: ComparisonTable) -> Iterator[str]:
+    if any(c.n for c in table.columns):
+        yield f"n: test {unit(table.spec.metric)}; +: the share of them that is positive."
+    if any("–" in c.n for c in table.columns):
+        yield f"A range of n: the entries of that column do not share one set of test {unit(table.spec.metric)}."
+
+
+def _best(table: ComparisonTable) -> Iterator[str]:
+    if any(e.best for row in table.rows for e in row.entries):
+        yield "Bold: highest mean of its column, to the decimals shown; it makes no claim of significance."
+    if any(row.reference for row in table.rows):
+        yield "(ref): reference row."
+    elif table.spec.reference:
+        asked = ", ".join(f"{path}={value}" for path, value in table.spec.reference.items())
+        yield f"The reference ({asked}) is not among the rows."
+
+
+def _below(table: ComparisonTable) -> Iterator[str]:
+    if not table.baselines:
+        return
+    yield "Under the rule: rows that see no image."
+    beaten = []
+    for i, column in enumerate(table.columns):
+        ours = [row.entries[i].mean for row in table.rows if row.entries[i].mean is not None]
+        blind = [row.entries[i].mean for row in table.baselines if row.entries[i].mean is not None]
+        if ours and blind and float(number(max(blind))) >= float(number(max(ours))):
+            beaten.append(" ".join(column.labels))
+    if beaten:
+        yield f"No row does better than the best row without images in: {', '.join(beaten)}."
+
+
+def _signs(table: ComparisonTable) -> Iterator[str]:
+    entries = [e for _, _, e in table.entries()]
+    if any(e.share for e in entries):
+        yield "k/m: only k of m seeds have a result, and the mean is over those k."
+    signs = {"absent" for e in entries if not e.cells}
+    signs |= {c.status for e in entries if e.cells and not e.done for c in e.cells if c.status != "absent"}
+    meanings = dict.fromkeys(SIGNS[s] for s in SIGNS if s in signs)
+    if meanings:
+        yield "; ".join(f"{sign}: {meaning}" for sign, meaning in meanings) + "."
+
+
+def _notes(table: ComparisonTable) -> Iterator[str]:
+    for note in table.spec.notes:
+        sentence = " ".join(note.split())
+        sentence = sentence[:1].upper() + sentence[1:]
+        yield sentence if sentence.endswith((".", "!", "?")) else f"{sentence}."

@@ -1,0 +1,64 @@
+"""Writers of a comparison table: Markdown, LaTeX, CSV and HTML files, and the terminal."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from harness.render import csv, html, latex, markdown
+from harness.table_model import ComparisonTable
+from mvmlm.errors import MvmlmError
+
+WRITERS = {
+    "table.md": markdown.render,
+    "table.tex": latex.render,
+    "table.csv": csv.render,
+    "table.html": html.render,
+}
+
+
+class RenderError(MvmlmError):
+    """A table cannot be written where it was asked to be."""
+
+
+def write_all(table: ComparisonTable, folder: Path) -> list[Path]:
+    """Write a table in every format; the same table gives the same bytes.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if need be. A file that is there is replaced whole, never half.
+
+    Raises
+    ------
+    RenderError
+        When the folder cannot be written; files that were there stay as they were.
+    """
+    texts = {name: render(table) for name, render in WRITERS.items()}
+    return [publish(Path(folder) / name, text.encode()) for name, text in texts.items()]
+
+
+def publish(path: Path, content: bytes) -> Path:
+    """Put a file in its place by one rename.
+
+    Raises
+    ------
+    RenderError
+        When it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            temporary.chmod(0o644)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        why = error.strerror or error
+        raise RenderError(f"{path}: cannot be written ({why}); make room or choose another folder") from error
+    return path

@@ -1,0 +1,83 @@
+"""A comparison table as tidy CSV: one line an entry, every number in full precision, every key and run."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from harness.entries import COUNTS, LEVEL
+from harness.table_model import Column, ComparisonTable, Entry, Row
+
+SEPARATOR = ";"
+
+
+def render(table: ComparisonTable) -> str:
+    """One header line and one line an entry; several values in one field are parted by ``;``."""
+    out = io.StringIO()
+    spec = table.spec
+    writer = None
+    for row, column, entry in table.entries():
+        fields = {
+            "ablation": spec.ablation,
+            "profile": spec.profile,
+            "dataset": spec.dataset,
+            "simulated": str(spec.simulated).lower(),
+            "baseline": row.baseline or "",
+            **_coordinates(spec.rows, row),
+            **_coordinates(spec.columns, column),
+            "metric": spec.metric,
+            **_numbers(entry),
+            **{name: _joined(entry.count(name)) for name in COUNTS},
+            "best": str(entry.best).lower(),
+            "reference": str(row.reference).lower(),
+            **_cells(entry),
+            "reasons": " | ".join(entry.reasons),
+        }
+        if writer is None:
+            writer = csv.DictWriter(out, list(fields), lineterminator="\n")
+            writer.writeheader()
+        writer.writerow(fields)
+    return out.getvalue()
+
+
+def _coordinates(paths: Sequence[str], place: Row | Column) -> dict[str, Any]:
+    return {path: _text(value) for path, value in zip(paths, place.values)}
+
+
+def _numbers(entry: Entry) -> dict[str, Any]:
+    return {
+        "status": entry.status,
+        "mean": _text(entry.mean),
+        "sd": _text(entry.sd),
+        "seeds_done": len(entry.done),
+        "seeds_planned": len(entry.cells),
+        "low": _text(entry.low),
+        "high": _text(entry.high),
+        "level_percent": LEVEL if entry.low is not None else "",
+        "draws": "" if entry.draws is None else len(entry.draws),
+    }
+
+
+def _cells(entry: Entry) -> dict[str, str]:
+    """The cells behind an entry, seed by seed, in equally long lists."""
+    return {
+        "seeds": _joined(c.seed for c in entry.cells),
+        "statuses": _joined(c.status for c in entry.cells),
+        "values": _joined(c.value for c in entry.cells),
+        "keys": _joined(c.key for c in entry.cells),
+        "run_ids": _joined(c.run_id for c in entry.cells),
+    }
+
+
+def _joined(values: Any) -> str:
+    return SEPARATOR.join(_text(v) for v in values)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    return _joined(value) if isinstance(value, tuple) else str(value)

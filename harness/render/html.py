@@ -1,0 +1,54 @@
+"""A comparison table as one HTML page that needs nothing beside itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from harness.caption import caption
+from harness.entries import LEVEL
+from harness.table_model import ComparisonTable, Entry, stub_labels
+from harness.wording import SIGNS, number, percent, value_label
+
+_PAGES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=StrictUndefined,
+)
+
+
+def render(table: ComparisonTable) -> str:
+    """The page: table, reading aid, footnotes, and the runs behind every number."""
+    return _PAGES.get_template("table.html.j2").render(
+        table=table,
+        caption=caption(table),
+        header=table.header(),
+        parts=[(stub_labels(rows), rows) for rows in (table.rows, table.baselines) if rows],
+        number=number,
+        tip=_tip,
+        value_label=value_label,
+        signs=SIGNS,
+        metric=table.spec.metric,
+    )
+
+
+def _tip(entry: Entry) -> str:
+    """What a pointer over an entry shows."""
+    lines = []
+    if entry.low is not None:
+        lines.append(f"{LEVEL} % interval {number(entry.low)} to {number(entry.high)}")
+    said = {"n": "test set", "n_patients": "test patients", "n_train": "training set"}
+    for name, words in said.items():
+        if values := entry.count(name):
+            lines.append(f"{words}: {'–'.join(f'{v:,.0f}' for v in dict.fromkeys((values[0], values[-1])))}")
+    if shares := entry.count("prevalence"):
+        lines.append(f"positive: {'–'.join(percent(v) for v in dict.fromkeys((shares[0], shares[-1])))}")
+    for cell in entry.cells:
+        outcome = number(cell.value) if cell.value is not None else SIGNS[cell.status][1]
+        ids = {"key": cell.key, "run": cell.run_id}
+        where = "".join(f", {word} {value}" for word, value in ids.items() if value)
+        lines.append(f"seed {value_label('', cell.seed)}: {outcome}{where}")
+    return "\n".join(lines)

@@ -1,0 +1,167 @@
+r"""A comparison table as a LaTeX fragment for ``\input``: booktabs, nested heads, footnotes below."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+from harness.caption import caption
+from harness.table_model import ComparisonTable, Entry, HeadLine, Row, stub_labels
+from harness.wording import number
+
+PACKAGES = ("booktabs", "graphicx")
+"""What a document needs beside LaTeX itself; ``graphicx`` shrinks a table that is wider than the line."""
+
+_GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho "
+    "varsigma sigma tau upsilon phi chi psi omega"
+)
+_MATH = {
+    **{chr(0x3B1 + i): f"\\{name}" for i, name in enumerate(_GREEK.split())},
+    "ο": "o",
+    "µ": "\\mu",
+    "≥": "\\geq",
+    "≤": "\\leq",
+    "±": "\\pm",
+    "×": "\\times",
+    "≠": "\\neq",
+    "≈": "\\approx",
+    "→": "\\rightarrow",
+    "·": "\\cdot",
+    "∞": "\\infty",
+    "−": "-",
+    "°": "^{\\circ}",
+}
+_TEXT = {
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+    "\\": "\\textbackslash{}",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+    "<": "\\textless{}",
+    ">": "\\textgreater{}",
+    "|": "\\textbar{}",
+    '"': "''",
+    "[": "{[}",
+    "]": "{]}",
+    "*": "{*}",
+    "–": "--",
+    "—": "---",
+    "…": "\\ldots{}",
+    "‘": "`",
+    "’": "'",
+    "“": "``",
+    "”": "''",
+    "\u00a0": "~",
+    "\u200b": "{}",  # keeps two hyphens from becoming a dash
+    "\u202f": "\\,",
+}
+
+
+def render(table: ComparisonTable) -> str:
+    """A ``table`` environment; its first line names the packages that it needs."""
+    return "\n".join(_lines(table)) + "\n"
+
+
+def escape(text: str) -> str:
+    """Text that LaTeX prints as it is, with any engine and font encoding.
+
+    Brackets and asterisks are wrapped, since a row's end would take them for its own options. A letter that
+    plain LaTeX fonts lack becomes its base letter, or ``[U+4E2D]`` where it has none.
+    """
+    plain = " ".join(text.split()).replace("--", "-\u200b-")
+    return "".join(map(_char, plain))
+
+
+def _char(c: str) -> str:
+    if c in _TEXT:
+        return _TEXT[c]
+    if c in _MATH:
+        return f"${_MATH[c]}$"
+    if c.isascii():
+        return c if c.isprintable() else ""
+    if "À" <= c <= "ÿ" and c not in "ÐðÞþ÷":
+        return c
+    base = "".join(b for b in unicodedata.normalize("NFKD", c) if b.isascii() and b.isalnum())
+    return base or f"{{[}}U+{ord(c):04X}{{]}}"
+
+
+def _lines(table: ComparisonTable) -> Iterator[str]:
+    stubs, columns = len(table.row_levels), len(table.columns)
+    said = caption(table)
+    words = [escape(said.question), *([f"\\textbf{{{escape(said.warning)}}}"] if said.warning else [])]
+    yield "% needs " + " and ".join(f"\\usepackage{{{package}}}" for package in PACKAGES)
+    yield "\\begin{table}[tbp]"
+    yield "\\centering"
+    yield f"\\caption[{words[0]}]{{{' '.join([*words, escape(' '.join(said.sentences))])}}}"
+    yield f"\\label{{tab:{re.sub('[^A-Za-z0-9]+', '-', table.spec.ablation)}}}"
+    yield "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%"
+    yield f"\\begin{{tabular}}{{@{{}}{'l' * stubs}{'c' * columns}@{{}}}}"
+    yield "\\toprule"
+    header = table.header()
+    for line, following in zip(header, [*header[1:], None]):
+        yield from _head(line, following, stubs)
+    yield "\\midrule"
+    yield from _rows(table.rows)
+    if table.baselines:
+        yield "\\midrule"
+        yield from _rows(table.baselines)
+    yield "\\bottomrule"
+    yield "\\end{tabular}}"
+    yield from _below(table)
+    yield "\\end{table}"
+
+
+def _head(line: HeadLine, following: HeadLine | None, stubs: int) -> Iterator[str]:
+    """One line of heads; rules under heads that span, once their sizes are told."""
+    cells = []
+    for span in line.spans:
+        text = escape(span.text)
+        text = f"{{\\scriptsize {text}}}" if line.sizes and text else text
+        cells.append(f"\\multicolumn{{{span.width}}}{{c}}{{{text}}}" if span.width > 1 else text)
+    stub = [f"\\emph{{{escape(s)}}}" if s and following else escape(s) for s in line.stubs]
+    yield f"{' & '.join([*stub, *cells])} \\\\"
+    if following is None or following.sizes:
+        return
+    first = stubs + 1
+    rules = []
+    for span in line.spans:
+        rules.append(f"\\cmidrule(lr){{{first}-{first + span.width - 1}}}")
+        first += span.width
+    yield " ".join(rules)
+
+
+def _rows(rows: Sequence[Row]) -> Iterator[str]:
+    for row, printed in zip(rows, stub_labels(rows)):
+        labels = [escape(label) for label in printed]
+        yield f"{' & '.join([*labels, *map(_value, row.entries)])} \\\\"
+        intervals = [_interval(e) for e in row.entries]
+        if any(intervals):
+            yield f"{' & '.join([''] * len(labels) + intervals)} \\\\[2pt]"
+
+
+def _value(entry: Entry) -> str:
+    letters = f"\\textsuperscript{{{','.join(entry.footnotes)}}}" if entry.footnotes else ""
+    if entry.mean is None:
+        return f"\\emph{{{escape(entry.sign)}}}{letters}"
+    mean = f"\\textbf{{{number(entry.mean)}}}" if entry.best else number(entry.mean)
+    spread = f" $\\pm$ {number(entry.sd)}" if entry.sd is not None else ""
+    share = f" {entry.share}" if entry.share else ""
+    return f"{mean}{spread}{share}{letters}"
+
+
+def _interval(entry: Entry) -> str:
+    if entry.low is None:
+        return ""
+    return f"{{\\scriptsize {{[}}{number(entry.low)}, {number(entry.high)}{{]}}}}"
+
+
+def _below(table: ComparisonTable) -> Iterator[str]:
+    notes = [f"\\textsuperscript{{{letter}}} {escape(text)}" for letter, text in table.footnotes]
+    if table.spec.footer:
+        notes.append(escape(table.spec.footer))
+    if notes:
+        yield "\\par\\smallskip"
+        yield "\\begin{minipage}{\\linewidth}\\footnotesize\\raggedright"
+        yield "\\par\n".join(notes)
+        yield "\\end{minipage}"

@@ -1,0 +1,75 @@
+"""A comparison table as GitHub Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from harness.caption import caption
+from harness.table_model import Column, ComparisonTable, Entry, Row
+from harness.wording import number
+
+
+def render(table: ComparisonTable) -> str:
+    """The question, the table, the reading aid and the footnotes."""
+    return "\n".join(_lines(table)) + "\n"
+
+
+def _lines(table: ComparisonTable) -> Iterator[str]:
+    said = caption(table)
+    yield f"### {_escape(table.spec.ablation)}"
+    yield ""
+    yield f"**{_escape(said.question)}**"
+    yield ""
+    if said.warning:
+        yield f"> **{_escape(said.warning)}**"
+        yield ""
+    stubs = len(table.row_levels)
+    yield _line([*map(_escape, table.row_levels), *map(_head, table.columns)])
+    yield _line(["---"] * stubs + [":---:"] * len(table.columns))
+    for row in table.rows:
+        yield _row(row)
+    if table.baselines:
+        yield _line(["*no image:*"] + [""] * (stubs - 1 + len(table.columns)))
+    for row in table.baselines:
+        yield _row(row)
+    yield ""
+    yield _escape(" ".join(said.sentences))
+    yield ""
+    for letter, text in table.footnotes:
+        yield f"- <sup>{letter}</sup> {_escape(text)}"
+    if table.footnotes:
+        yield ""
+    if table.spec.footer:
+        yield f"<sub>{_escape(table.spec.footer)}</sub>"
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _head(column: Column) -> str:
+    sizes = ", ".join(filter(None, column.sizes))
+    return "<br>".join(map(_escape, filter(None, (*column.labels, sizes))))
+
+
+def _row(row: Row) -> str:
+    labels = [_escape(label) for label in row.labels]
+    if row.reference:
+        labels[-1] += " (ref)"
+    return _line([*labels, *map(_entry, row.entries)])
+
+
+def _entry(entry: Entry) -> str:
+    letters = f"<sup>{','.join(entry.footnotes)}</sup>" if entry.footnotes else ""
+    if entry.mean is None:
+        return f"*{_escape(entry.sign)}*{letters}"
+    mean = f"**{number(entry.mean)}**" if entry.best else number(entry.mean)
+    value = f"{mean} ± {number(entry.sd)}" if entry.sd is not None else mean
+    share = f" {entry.share}" if entry.share else ""
+    interval = f"<br>[{number(entry.low)}, {number(entry.high)}]" if entry.low is not None else ""
+    return f"{value}{share}{letters}{interval}"
+
+
+def _escape(text: str) -> str:
+    return re.sub(r"([\\`*_\[\]<>|~])", r"\\\1", " ".join(text.split()))

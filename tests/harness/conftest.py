@@ -1,0 +1,107 @@
+"""A small real ablation, and the command line run as a user runs it: in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+MICRO = {
+    "question": "Does the smallest ablation that is one run from end to end?",
+    "base": {
+        "data": {"name": "phantom", "options": {"exams": 24, "height": 160, "width": 128, "test_share": 0.4}},
+        "images": {"height": 64, "width": 48},
+        "method": {
+            "name": "mvmlm",
+            "encoder": "test_resnet",
+            "width": 16,
+            "depth": 1,
+            "heads": 2,
+            "projection": 16,
+        },
+        "train": {"epochs": 2, "batch_size": 8, "lr": 0.001, "precision": "fp32"},
+        "eval": {"draws": 100, "folds": 2},
+    },
+    "axes": {"method.tokens": [2, 4], "eval.fraction": [0.5, 1.0]},
+    "seeds": [0],
+    "tasks": ["mass"],
+    "protocols": ["linear_probe"],
+    "table": {
+        "rows": ["method.tokens"],
+        "columns": ["task", "eval.fraction"],
+        "metric": "auc@breast",
+        "reference": {"method.tokens": 2},
+    },
+}
+
+
+class Harness:
+    """The command line, with a home and a working directory of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.ablation = folder / "micro.yaml"
+        self.write(MICRO)
+
+    def write(self, spec: dict) -> None:
+        """Write the ablation file."""
+        self.ablation.write_text(yaml.safe_dump(spec, sort_keys=False))
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """Nothing of the caller's that could change what is run."""
+        kept = {k: v for k, v in os.environ.items() if k not in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS", "MVMLM_HOME")}
+        return {**kept, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT), "COLUMNS": "100", **more}
+
+    def command(self, *args: str) -> list[str]:
+        """``python -m harness`` with this home."""
+        return [sys.executable, "-m", "harness", args[0], "--home", str(self.home), *args[1:]]
+
+    def __call__(self, *args: str, timeout: float = 300, **env: str) -> subprocess.CompletedProcess:
+        """Run to the end."""
+        return subprocess.run(
+            self.command(*args),
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            env=self.environment(**env),
+            timeout=timeout,
+        )
+
+    def run(self, *args: str, **env: str) -> subprocess.CompletedProcess:
+        """``harness run`` on the ablation file."""
+        return self("run", str(self.ablation), *args, **env)
+
+    def start(self, *args: str, **env: str) -> subprocess.Popen:
+        """``harness run`` in the background."""
+        return subprocess.Popen(
+            self.command("run", str(self.ablation), *args),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=self.folder,
+            env=self.environment(**env),
+        )
+
+    def stages(self, stage: str) -> list[Path]:
+        """Published outputs of a stage."""
+        return sorted(p.parent for p in (self.home / "store" / stage).glob("*/card.json"))
+
+
+@pytest.fixture
+def harness(tmp_path: Path) -> Harness:
+    """An empty home and the small ablation."""
+    return Harness(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Harness, subprocess.CompletedProcess]:
+    """The small ablation after one whole run; tests that use it do not change it."""
+    harness = Harness(tmp_path_factory.mktemp("finished"))
+    return harness, harness.run()
