@@ -73,7 +73,7 @@ def _heads(table: ComparisonTable) -> Iterator[str]:
     if any(c.n for c in table.columns):
         yield f"n: test {unit(table.spec.metric)}; +: the share of them that is positive."
     if any("–" in c.n for c in table.columns):
-        yield f"A range of n: the entries of that column do not share one set of test {unit(table.spec.metric)}."
+        yield "A range of n: the entries of that column do not share one test set."
 
 
 def _best(table: ComparisonTable) -> Iterator[str]:

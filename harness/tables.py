@@ -62,9 +62,10 @@ def build_table(
     ]
     below = _baseline_rows(baselines, spec, column_keys, coordinates) if baselines is not None else []
     (rows, below), footnotes, common = _with_footnotes(_with_best(rows), below)
+    across = zip(*(row.entries for row in (*rows, *below)))
     return ComparisonTable(
         spec=spec,
-        columns=tuple(_column(spec, k, [r.entries[i] for r in (*rows, *below)]) for i, k in enumerate(column_keys)),
+        columns=tuple(_column(spec, key, entries) for key, entries in zip(column_keys, across)),
         rows=tuple(rows),
         baselines=tuple(below),
         seeds=tuple(grid.seeds) if grid.averaged else (),

@@ -7,11 +7,15 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 from harness.caption import caption
+from harness.render.blocks import blocks
 from harness.table_model import ComparisonTable, Entry, HeadLine, Row, stub_labels
 from harness.wording import number
 
 PACKAGES = ("booktabs", "graphicx")
 """What a document needs beside LaTeX itself; ``graphicx`` shrinks a table that is wider than the line."""
+
+MAX_COLUMNS = 8
+"""More than these would be too small to read across a page: they are stacked in blocks."""
 
 _GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho "
@@ -87,7 +91,6 @@ def _char(c: str) -> str:
 
 
 def _lines(table: ComparisonTable) -> Iterator[str]:
-    stubs, columns = len(table.row_levels), len(table.columns)
     said = caption(table)
     words = [escape(said.question), *([f"\\textbf{{{escape(said.warning)}}}"] if said.warning else [])]
     yield "% needs " + " and ".join(f"\\usepackage{{{package}}}" for package in PACKAGES)
@@ -95,6 +98,16 @@ def _lines(table: ComparisonTable) -> Iterator[str]:
     yield "\\centering"
     yield f"\\caption[{words[0]}]{{{' '.join([*words, escape(' '.join(said.sentences))])}}}"
     yield f"\\label{{tab:{re.sub('[^A-Za-z0-9]+', '-', table.spec.ablation)}}}"
+    yield "\\setlength{\\tabcolsep}{4pt}"
+    for block in blocks(table, lambda cut: len(cut.columns) <= MAX_COLUMNS):
+        yield from _block(block)
+    yield from _below(table)
+    yield "\\end{table}"
+
+
+def _block(table: ComparisonTable) -> Iterator[str]:
+    stubs, columns = len(table.row_levels), len(table.columns)
+    yield "\\par\\smallskip"
     yield "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%"
     yield f"\\begin{{tabular}}{{@{{}}{'l' * stubs}{'c' * columns}@{{}}}}"
     yield "\\toprule"
@@ -108,8 +121,6 @@ def _lines(table: ComparisonTable) -> Iterator[str]:
         yield from _rows(table.baselines)
     yield "\\bottomrule"
     yield "\\end{tabular}}"
-    yield from _below(table)
-    yield "\\end{table}"
 
 
 def _head(line: HeadLine, following: HeadLine | None, stubs: int) -> Iterator[str]:
@@ -135,9 +146,9 @@ def _rows(rows: Sequence[Row]) -> Iterator[str]:
     for row, printed in zip(rows, stub_labels(rows)):
         labels = [escape(label) for label in printed]
         yield f"{' & '.join([*labels, *map(_value, row.entries)])} \\\\"
-        intervals = [_interval(e) for e in row.entries]
-        if any(intervals):
-            yield f"{' & '.join([''] * len(labels) + intervals)} \\\\[2pt]"
+        second = [_second(e) for e in row.entries]
+        if any(second):
+            yield f"{' & '.join([''] * len(labels) + second)} \\\\[2pt]"
 
 
 def _value(entry: Entry) -> str:
@@ -145,15 +156,15 @@ def _value(entry: Entry) -> str:
     if entry.mean is None:
         return f"\\emph{{{escape(entry.sign)}}}{letters}"
     mean = f"\\textbf{{{number(entry.mean)}}}" if entry.best else number(entry.mean)
-    spread = f" $\\pm$ {number(entry.sd)}" if entry.sd is not None else ""
-    share = f" {entry.share}" if entry.share else ""
-    return f"{mean}{spread}{share}{letters}"
+    spread = f"{{\\scriptsize $\\pm${number(entry.sd)}}}" if entry.sd is not None else ""
+    return f"{mean}{spread}{letters}"
 
 
-def _interval(entry: Entry) -> str:
-    if entry.low is None:
-        return ""
-    return f"{{\\scriptsize {{[}}{number(entry.low)}, {number(entry.high)}{{]}}}}"
+def _second(entry: Entry) -> str:
+    """What stands below a value: its interval, and how many seeds it is over where some are lost."""
+    interval = f"{{[}}{number(entry.low)}, {number(entry.high)}{{]}}" if entry.low is not None else ""
+    said = " ".join(filter(None, (interval, entry.share)))
+    return f"{{\\scriptsize {said}}}" if said else ""
 
 
 def _below(table: ComparisonTable) -> Iterator[str]:

@@ -66,9 +66,9 @@ def _entry(entry: Entry) -> str:
         return f"*{_escape(entry.sign)}*{letters}"
     mean = f"**{number(entry.mean)}**" if entry.best else number(entry.mean)
     value = f"{mean} ± {number(entry.sd)}" if entry.sd is not None else mean
-    share = f" {entry.share}" if entry.share else ""
-    interval = f"<br>[{number(entry.low)}, {number(entry.high)}]" if entry.low is not None else ""
-    return f"{value}{share}{letters}{interval}"
+    interval = f"[{number(entry.low)}, {number(entry.high)}]" if entry.low is not None else ""
+    second = " ".join(filter(None, (interval, entry.share)))
+    return "<br>".join(filter(None, (f"{value}{letters}", second)))
 
 
 def _escape(text: str) -> str:

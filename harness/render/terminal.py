@@ -1,15 +1,15 @@
-"""A comparison table for the terminal: compact numbers, dim intervals below, in blocks where it is too wide."""
+"""A comparison table for the terminal: compact numbers, dim intervals, blocks where it is too wide."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from harness.caption import caption
-from harness.table_model import Column, ComparisonTable, Entry, Row, Span, stub_labels
+from harness.render.blocks import blocks
+from harness.table_model import ComparisonTable, Entry, Row, Span, stub_labels
 from harness.wording import number
 
 GAP = 2
@@ -32,7 +32,8 @@ def render(table: ComparisonTable, width: int = 80) -> RenderableType:
     if said.warning:
         parts.append(Text(said.warning, "bold yellow"))
     stubs = _stub_widths(table)
-    for block in _blocks(table, width - sum(stubs) - GAP * (len(stubs) - 1)):
+    room = width - sum(stubs) - GAP * (len(stubs) - 1)
+    for block in blocks(table, lambda cut: sum(w + GAP for w in _widths(cut)) <= room):
         parts += [Text(), *_block(block, stubs)]
     parts += [Text(), Text(" ".join(said.sentences), "dim")]
     for letter, text in table.footnotes:
@@ -133,43 +134,3 @@ def _widths(table: ComparisonTable) -> list[int]:
 
 def _span_width(widths: Sequence[int]) -> int:
     return sum(widths) + GAP * (len(widths) - 1)
-
-
-def _blocks(table: ComparisonTable, room: int) -> Iterator[ComparisonTable]:
-    """The table cut into pieces that fit: between outermost groups, inside one that alone is too wide."""
-    groups: list[list[int]] = []
-    for i, column in enumerate(table.columns):
-        if i and _outer(column) == _outer(table.columns[i - 1]):
-            groups[-1].append(i)
-        else:
-            groups.append([i])
-    pieces: list[list[int]] = []
-    for group in groups:
-        if pieces and _fits(table, [*pieces[-1], *group], room):
-            pieces[-1] += group
-        elif _fits(table, group, room):
-            pieces.append(list(group))
-        else:
-            for i in group:
-                if i != group[0] and _fits(table, [*pieces[-1], i], room):
-                    pieces[-1].append(i)
-                else:
-                    pieces.append([i])
-    for piece in pieces:
-        yield _cut(table, piece)
-
-
-def _outer(column: Column) -> str:
-    return column.labels[0] if len(column.labels) > 1 else ""
-
-
-def _fits(table: ComparisonTable, piece: Sequence[int], room: int) -> bool:
-    return sum(w + GAP for w in _widths(_cut(table, piece))) <= room
-
-
-def _cut(table: ComparisonTable, piece: Sequence[int]) -> ComparisonTable:
-    def cut(rows: Sequence[Row]) -> tuple[Row, ...]:
-        return tuple(replace(row, entries=tuple(row.entries[i] for i in piece)) for row in rows)
-
-    columns = tuple(table.columns[i] for i in piece)
-    return replace(table, columns=columns, rows=cut(table.rows), baselines=cut(table.baselines))

@@ -156,7 +156,7 @@ def label_fraction(breasts: pd.DataFrame, label: pd.Series, fraction: float, see
 
 
 def has_standard_view(breasts: pd.DataFrame) -> np.ndarray:
-    """Which breasts have a usable CC or MLO view, shape (n_breasts,), bool; all, if the table does not say."""
+    """Which breasts have a usable CC or MLO view, shape (n_breasts,), bool; all, if the table is silent."""
     if not {"cc", "mlo"} <= set(breasts):
         return np.ones(len(breasts), dtype=bool)
     return (breasts[["cc", "mlo"]].to_numpy() >= 0).any(axis=1)

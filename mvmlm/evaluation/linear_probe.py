@@ -11,7 +11,7 @@ import pandas as pd
 from mvmlm.data.splits import has_standard_view
 from mvmlm.errors import DataError
 from mvmlm.evaluation.cohort import select_cohort
-from mvmlm.evaluation.logistic import ProbeOptions, fit_logistic
+from mvmlm.evaluation.logistic import ProbeOptions, fit_and_score
 from mvmlm.evaluation.protocols import PROTOCOLS, Evaluation, as_options
 from mvmlm.evaluation.scoring import score_test
 from mvmlm.evaluation.tasks import Task
@@ -45,17 +45,11 @@ def run(
         breasts, task, fraction=fraction, seed=seed, has_features=_has_features(features, breasts)
     )
     train, test = cohort.train, cohort.test
-    fit = fit_logistic(
-        features[train["row"]],
-        train["label"].to_numpy(),
-        train["patient_id"].to_numpy().astype(str),
-        options,
-        seed,
-    )
+    fit, scores = fit_and_score(features[train["row"]], train, features[test["row"]], options, seed)
     return score_test(
         cohort,
         task,
-        fit.score(features[test["row"]]),
+        scores,
         draws=options.draws,
         interval=options.interval,
         details={

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from mvmlm.data.splits import patient_folds
 from mvmlm.errors import ConfigError
@@ -98,6 +99,26 @@ class LogisticFit:
         }
 
 
+def fit_and_score(
+    train_features: np.ndarray,
+    train: pd.DataFrame,
+    test_features: np.ndarray,
+    options: ProbeOptions,
+    seed: int,
+) -> tuple[LogisticFit, np.ndarray]:
+    """`fit_logistic` on the training rows (``label``, ``patient_id``), then the scores of the test rows.
+
+    Linear algebra is held to ``options.threads``: many probes share a machine, and one thread always adds up
+    in the same order.
+    """
+    from threadpoolctl import threadpool_limits
+
+    patients = train["patient_id"].to_numpy().astype(str)
+    with threadpool_limits(options.threads):
+        fit = fit_logistic(train_features, train["label"].to_numpy(), patients, options, seed)
+        return fit, fit.score(test_features)
+
+
 def fit_logistic(
     features: np.ndarray, labels: np.ndarray, patients: np.ndarray, options: ProbeOptions, seed: int
 ) -> LogisticFit:
@@ -116,24 +137,21 @@ def fit_logistic(
     seed : int
         Draws the folds.
     """
-    from threadpoolctl import threadpool_limits
-
     features = np.asarray(features, dtype=np.float64)
     mean, spread = features.mean(axis=0), features.std(axis=0)
     # A constant column's spread is rounding error, not always zero.
     scale = np.where(spread > 1e-9 * np.maximum(np.abs(mean), 1e-30), spread, 1.0)
-    with threadpool_limits(options.threads):
-        standard = (features - mean) / scale
-        basis = None
-        if len(standard) < standard.shape[1]:
-            # The solution is a combination of the rows: solve in an orthonormal basis of them, exact and
-            # smaller.
-            basis, _ = np.linalg.qr(standard.T)
-            standard = standard @ basis
-        cv_auc, folds = _cross_validate(standard, labels, patients, options, seed)
-        strength, chosen_by = _choose(cv_auc, options.strengths)
-        coefficients, intercept = _path(standard, labels, (strength,))
-        coefficients = coefficients[0] if basis is None else basis @ coefficients[0]
+    standard = (features - mean) / scale
+    basis = None
+    if len(standard) < standard.shape[1]:
+        # The solution is a combination of the rows: solve in an orthonormal basis of them, exact and
+        # smaller.
+        basis, _ = np.linalg.qr(standard.T)
+        standard = standard @ basis
+    cv_auc, folds = _cross_validate(standard, labels, patients, options, seed)
+    strength, chosen_by = _choose(cv_auc, options.strengths)
+    coefficients, intercept = _path(standard, labels, (strength,))
+    coefficients = coefficients[0] if basis is None else basis @ coefficients[0]
     return LogisticFit(mean, scale, coefficients, float(intercept[0]), strength, chosen_by, cv_auc, folds)
 
 

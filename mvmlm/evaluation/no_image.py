@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mvmlm.evaluation.cohort import select_cohort
-from mvmlm.evaluation.logistic import ProbeOptions, fit_logistic
+from mvmlm.evaluation.logistic import ProbeOptions, fit_and_score
 from mvmlm.evaluation.protocols import Evaluation, as_options
 from mvmlm.evaluation.scoring import score_test
 from mvmlm.evaluation.tasks import Task
@@ -44,14 +44,13 @@ def run_metadata(
     options = as_options(ProbeOptions, options)
     cohort = select_cohort(breasts, task, fraction=fraction, seed=seed)
     train, test = cohort.train, cohort.test
-    fit_features, names = metadata_features(train, train)
+    train_features, names = metadata_features(train, train)
     test_features, _ = metadata_features(test, train)
-    patients = train["patient_id"].to_numpy().astype(str)
-    fit = fit_logistic(fit_features, train["label"].to_numpy(), patients, options, seed)
+    fit, scores = fit_and_score(train_features, train, test_features, options, seed)
     return score_test(
         cohort,
         task,
-        fit.score(test_features),
+        scores,
         draws=options.draws,
         interval=options.interval,
         details={

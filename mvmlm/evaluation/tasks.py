@@ -69,10 +69,11 @@ def malignancy_origin(breasts: pd.DataFrame) -> str:
         "birads": "BI-RADS ≥ 4, which stands in for pathology",
         "unknown": "a source that the data set does not name",
     }
-    present = [(word, int(counts[source])) for source, word in words.items() if source in counts]
+    present = [source for source in words if source in counts]
     if len(present) == 1:
-        return f"malignancy: {present[0][0]}"
-    return "; ".join(f"malignancy of {n} breasts: {word}" for word, n in present)
+        return f"malignancy: {words[present[0]]}"
+    said = [f"{words[source]} (n = {counts[source]})" for source in present]
+    return f"malignancy: {'; '.join(said)}" if said else ""
 
 
 TASKS: Registry[Task] = Registry("task", entry_points="mvmlm.tasks")

@@ -31,7 +31,7 @@ def spec(**changes) -> TableSpec:
     return TableSpec(**{**said, **changes})
 
 
-def cell(task: str, fraction: float, seed: int, rng: np.random.Generator, centre: float, draws: int) -> dict:
+def cell(task: str, fraction: float, seed: int, *, rng, centre: float, draws: int) -> dict:
     """One cell that is done, without the coordinates of its arm."""
     n, prevalence = TASKS[task]
     auc = round(float(np.clip(centre + rng.normal(0, 0.012), 0, 1)), 6)
@@ -64,8 +64,8 @@ def grid(tokens=TOKENS, tasks=tuple(TASKS), fractions=FRACTIONS, seeds=SEEDS, dr
             for fraction in fractions:
                 for seed in seeds:
                     centre = 0.66 + 0.02 * np.log2(t) + 0.05 * fraction - 0.04 * i
-                    row = {"method.tokens": t, **cell(task, fraction, seed, rng, centre, draws)}
-                    rows.append({"key": f"k{len(rows):05d}", "run_id": f"run{len(rows):05d}", **row})
+                    ids = {"key": f"k{len(rows):05d}", "run_id": f"run{len(rows):05d}", "method.tokens": t}
+                    rows.append({**ids, **cell(task, fraction, seed, rng=rng, centre=centre, draws=draws)})
     return pd.DataFrame(rows)
 
 
@@ -77,7 +77,7 @@ def no_image(tasks=tuple(TASKS), fractions=FRACTIONS, seeds=SEEDS, draws: int = 
         for task in tasks:
             for fraction in fractions:
                 for seed in seeds:
-                    row = cell(task, fraction, seed, rng, centre, draws)
+                    row = cell(task, fraction, seed, rng=rng, centre=centre, draws=draws)
                     if name == "majority":
                         row |= {METRIC: 0.5, "draws": np.full(draws, 0.5, np.float32)}
                     del row["protocol"]

@@ -26,7 +26,7 @@ GLAND_GRID = (32, 48, 48)
 #: Dense share of the breast's volume, low and high, a density class. The mean over women of about 19 % and the
 #: 95 % below 45 % of Yaffe et al., «The myth of the 50-50 breast», Medical Physics 36(12), 2009, are the frame;
 #: the bounds between classes are ours.
-GLAND_SHARE = {"A": (0.03, 0.07), "B": (0.09, 0.16), "C": (0.20, 0.31), "D": (0.38, 0.55)}
+GLAND_SHARE = {"A": (0.03, 0.06), "B": (0.08, 0.14), "C": (0.17, 0.27), "D": (0.33, 0.48)}
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,8 @@ class Projection:
         How far the nipple hangs below its height on the chest wall [cm]; the breast bends with d².
     depth : float
         Of the breast [cm]; scales the sag.
+    taper : float
+        Exponent of the outline: 0.5 is an ellipse, more is more pointed.
     cut : float
         Depth of tissue next to the chest wall that the detector misses [cm].
     row_of_axis : float
@@ -93,6 +95,7 @@ class Projection:
     stretch: float
     sag: float
     depth: float
+    taper: float
     cut: float
     row_of_axis: float
     pixel: float
@@ -138,12 +141,13 @@ def outline(anatomy: Anatomy, projection: Projection, w: np.ndarray) -> np.ndarr
         ellipse below the nipple, and above it a flank that tapers into the armpit's fold.
     """
     half = np.float32(anatomy.radius * anatomy.stretch)
+    point = np.float32(projection.taper)
     if projection.view == "CC":
         reach = np.where(w > 0, half * np.float32(1.04), half * np.float32(0.98))
-        return anatomy.depth * np.sqrt(np.maximum(1 - np.abs(w / reach) ** np.float32(2.3), 0))
-    below = anatomy.depth * np.sqrt(np.maximum(1 - np.abs(w / (half * np.float32(0.95))) ** np.float32(2.2), 0))
-    tail = np.float32(0.42)
-    flank = np.exp(-np.abs(w / (half * np.float32(0.80))) ** np.float32(2.2))
+        return anatomy.depth * np.maximum(1 - np.abs(w / reach) ** np.float32(2.1), 0) ** point
+    below = anatomy.depth * np.maximum(1 - np.abs(w / (half * np.float32(0.95))) ** np.float32(2.2), 0) ** point
+    tail = np.float32(0.34)
+    flank = 1 / (1 + np.abs(w / (half * np.float32(0.95))) ** np.float32(2.3))
     return np.where(w > 0, anatomy.depth * (tail + (1 - tail) * flank), below)
 
 
@@ -165,7 +169,7 @@ def gland_volume(anatomy: Anatomy) -> np.ndarray:
     """
     shared = power_law_noise(np.random.default_rng(anatomy.shared_seed), GLAND_GRID)
     own = power_law_noise(np.random.default_rng(anatomy.seed), GLAND_GRID)
-    noise = np.float32(0.75) * shared + np.float32(0.66) * own
+    noise = np.float32(0.85) * shared + np.float32(0.53) * own
     d, u, v = _cells()
     inside = _inside()
     from_centre = np.sqrt(((d - 0.50) / 0.42) ** 2 + ((u - 0.10) / 0.62) ** 2 + ((v - 0.08) / 0.60) ** 2)

@@ -67,7 +67,7 @@ def body_path(finding: Finding, projection: Projection, shape: tuple[int, int]) 
     """Path length through the body of a finding, as patches of the picture.
 
     The chord of an ellipsoid along the line of sight: with ``M`` its quadratic form in the view's axes,
-    ``a z² + 2 b z + c = 0`` has the two ends, and the chord is ``2 √(b² − a c) / a``.
+    ``a z² + 2 b z + c = 1`` has the two ends, and the chord is ``2 / √a · √(1 − c + b²/a)``.
 
     Yields
     ------
@@ -89,8 +89,7 @@ def body_path(finding: Finding, projection: Projection, shape: tuple[int, int]) 
     a = form[2, 2]
     b = form[2, 0] * x + form[2, 1] * y
     c = form[0, 0] * x**2 + 2 * form[0, 1] * x * y + form[1, 1] * y**2
-    depth = (b**2 - a * c) / a  # 1 - depth is the squared distance from the axis, in radii
-    level = np.sqrt(np.maximum(-depth, 0)) * _waviness(finding, np.arctan2(y, x))
+    level = np.sqrt(np.maximum(c - b**2 / a, 0)) * _waviness(finding, np.arctan2(y, x))  # 1 on the contour
     yield rows, columns, (_profile(level, _RIM[finding.form]) * (2 / np.sqrt(a))).astype(np.float32)
 
 
@@ -121,15 +120,15 @@ def spicule_path(finding: Finding, projection: Projection, shape: tuple[int, int
         return
     rows, columns, _ = window
     fine, shift = 2, 4
-    canvas = np.zeros(((rows.stop - rows.start) * fine, (columns.stop - columns.start) * fine), np.float32)
+    canvas = np.zeros(((rows.stop - rows.start) * fine, (columns.stop - columns.start) * fine), np.uint8)
     origin = (centre - (columns.start, rows.start)) * fine
     thick = max(round(0.05 / projection.pixel * fine), 1)  # half a millimetre
     for end in ends * fine:
-        for start, stop, weight in ((0.0, 0.55, 1.0), (0.55, 1.0, 0.55)):
+        for start, stop, weight in ((0.0, 0.55, 255), (0.55, 1.0, 140)):
             points = np.round((origin + np.outer((start, stop), end)) * 2**shift).astype(int)
             cv2.line(canvas, points[0], points[1], weight, thick, cv2.LINE_AA, shift)
-    path = cv2.resize(canvas, None, fx=1 / fine, fy=1 / fine, interpolation=cv2.INTER_AREA)
-    yield rows, columns, path * np.float32(0.30)  # a sheet of fibres some millimetres deep
+    path = cv2.resize(canvas, None, fx=1 / fine, fy=1 / fine, interpolation=cv2.INTER_AREA).astype(np.float32)
+    yield rows, columns, path * np.float32(0.30 / 255)  # a sheet of fibres 3 mm deep
 
 
 def grain_path(finding: Finding, projection: Projection, shape: tuple[int, int]) -> Iterator[tuple[slice, slice, np.ndarray]]:

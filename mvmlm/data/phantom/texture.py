@@ -14,9 +14,12 @@ SPECTRAL_EXPONENT = 3.0
 
 
 def power_law_noise(
-    rng: np.random.Generator, shape: tuple[int, ...], exponent: float = SPECTRAL_EXPONENT
+    rng: np.random.Generator,
+    shape: tuple[int, ...],
+    exponent: float = SPECTRAL_EXPONENT,
+    corner: float = 0.0,
 ) -> np.ndarray:
-    """Gaussian noise with an isotropic power spectrum proportional to ``f ** -exponent``.
+    """Gaussian noise with an isotropic power spectrum ``P(f) = 1 / (f² + corner²) ** (exponent / 2)``.
 
     Parameters
     ----------
@@ -24,27 +27,29 @@ def power_law_noise(
     shape : tuple of int
         Size of the grid, cells square (or cubic).
     exponent : float
-        β of P(f) = 1/f^β. The spectrum is cut below one cycle over the grid's longest side.
+        β of P(f) = 1/f^β.
+    corner : float
+        Frequency below which the spectrum is flat [cycles a cell].
 
     Returns
     -------
     ndarray of float32, ``shape``
         Zero mean, unit variance; periodic.
     """
-    gain = _gain(tuple(shape), exponent)
+    gain = _gain(tuple(shape), exponent, corner)
     draws = rng.standard_normal((2, *gain.shape), dtype=np.float32)
     draws *= gain
     noise = fft.irfftn(draws[0] + 1j * draws[1], s=shape)
     return noise / noise.std()
 
 
-@lru_cache(maxsize=32)
-def _gain(shape: tuple[int, ...], exponent: float) -> np.ndarray:
+@lru_cache(maxsize=64)
+def _gain(shape: tuple[int, ...], exponent: float, corner: float) -> np.ndarray:
     axes = [np.fft.fftfreq(n) for n in shape[:-1]] + [np.fft.rfftfreq(shape[-1])]
     grid = np.meshgrid(*axes, indexing="ij", sparse=True)
-    frequency = np.sqrt(sum(axis**2 for axis in grid))
-    frequency.flat[0] = np.inf  # the mean is zero
-    return (frequency ** (-exponent / 2)).astype(np.float32)
+    squared = sum(axis**2 for axis in grid) + corner**2
+    squared.flat[0] = np.inf  # the mean is zero
+    return (squared ** (-exponent / 4)).astype(np.float32)
 
 
 def strands(

@@ -1,0 +1,136 @@
+"""The settings of one cell, strict: an unknown key or a wrong type is an error.
+
+Defaults are the paper's where it states one (its image size, batch, token count, transformer); the others are ours
+and say so.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, no unknown keys, no silent conversions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class DataConfig(Section):
+    """Which data set, where it lies, and how it is split."""
+
+    name: str = Field("phantom", description="a reader: phantom, vindr, table, …")
+    root: str | None = Field(None, description="folder of the data set, in its published layout")
+    options: dict[str, Any] = Field(default_factory=dict, description="the reader's own options")
+    val_fraction: float = Field(0.1, ge=0, lt=1, description="share of training patients kept for validation (ours)")
+    test_fraction: float = Field(
+        0.2, gt=0, lt=1, description="share of patients tested where a set has no official split (ours)"
+    )
+    split_seed: int = Field(0, ge=0, description="seed of both splits")
+    max_bad_share: float = Field(0.02, ge=0, le=1, description="share of unreadable images that stops the run (ours)")
+
+
+class ImagesConfig(Section):
+    """How an image becomes a row of the store. 1520×912 is the paper's size."""
+
+    height: int = Field(1520, ge=16, description="pixels")
+    width: int = Field(912, ge=16, description="pixels")
+    intensity: Literal["voi", "percentile"] = Field("voi", description="the file's own window, or the breast's percentiles")
+    crop: bool = Field(True, description="crop to the breast")
+
+
+class ReportsConfig(Section):
+    """How a record becomes a report."""
+
+    source: str = Field("template", description="tabular, template, …")
+    fields: list[str] | None = Field(None, description="fields of the record that may enter; none: all that are allowed")
+
+
+class TextConfig(Section):
+    """The frozen text encoder."""
+
+    encoder: str = Field("tiny_bert", description="tiny_bert, a local folder, or a hub id")
+    max_length: int = Field(128, ge=8, description="tokens; longer texts are cut, and counted")
+
+
+class MethodConfig(BaseModel):
+    """A method and its own options, which the method's ``Options`` declare."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    name: str = Field("mvmlm", description="a registered method")
+
+
+class LossConfig(Section):
+    """The contrastive loss; every default is ours, after the common practice."""
+
+    ii_weight: float = Field(1.0, ge=0, description="weight of the image-image term")
+    same_report: Literal["negative", "mask", "positive"] = Field("mask", description="other breasts with the same text")
+    same_patient: Literal["negative", "mask"] = Field("mask", description="the other breast of the same patient")
+    temperature: float = Field(0.07, gt=0, description="at the start")
+    learn_temperature: bool = Field(True, description="whether it is learnt")
+
+
+class TrainConfig(Section):
+    """Optimisation. Batch 18 is the paper's; the rest is ours."""
+
+    epochs: int = Field(10, ge=1)
+    batch_size: int = Field(18, ge=2, description="breasts; each has up to two images")
+    lr: float = Field(5e-5, gt=0, description="peak learning rate of AdamW")
+    weight_decay: float = Field(1e-4, ge=0)
+    warmup_epochs: float = Field(1.0, ge=0, description="linear warm-up, then cosine")
+    precision: Literal["fp32", "bf16"] = "bf16"
+    grad_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
+    shift: float = Field(0.04, ge=0, lt=0.5, description="augmentation: largest shift, as a share of the side")
+    intensity: float = Field(0.1, ge=0, lt=1, description="augmentation: largest change of gain and offset")
+    workers: int = Field(0, ge=0, description="loader processes; changes no result, part of no key")
+
+
+class EvalConfig(Section):
+    """What is evaluated, and how."""
+
+    task: str = Field("mass", description="set by the ablation's tasks")
+    protocol: str = Field("linear_probe", description="set by the ablation's protocols")
+    fraction: float = Field(1.0, gt=0, le=1, description="share of the training patients whose labels are used")
+    representation: Literal["embedding", "tokens_max"] = "embedding"
+    folds: int = Field(5, ge=2, description="folds, by patient, that choose the probe's strength")
+    strengths: list[float] = Field(
+        default=[1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0], min_length=1, description="inverse L2 strengths to choose from"
+    )
+    draws: int = Field(1000, ge=10, description="bootstrap draws of an interval")
+
+
+class StageResources(Section):
+    """What one stage is scheduled with."""
+
+    cpu: float = Field(1.0, ge=0)
+    gpu: float = Field(0.0, ge=0)
+    memory_gib: float = Field(0.0, ge=0)
+
+
+class ResourcesConfig(Section):
+    """Resources by stage; part of no key."""
+
+    dataset: StageResources = StageResources()
+    images: StageResources = StageResources()
+    reports: StageResources = StageResources()
+    text: StageResources = StageResources()
+    pretrain: StageResources = StageResources()
+    features: StageResources = StageResources()
+    evaluate: StageResources = StageResources()
+
+
+class CellConfig(Section):
+    """All settings of one cell."""
+
+    data: DataConfig = DataConfig()
+    images: ImagesConfig = ImagesConfig()
+    reports: ReportsConfig = ReportsConfig()
+    text: TextConfig = TextConfig()
+    method: MethodConfig = MethodConfig()
+    loss: LossConfig = LossConfig()
+    train: TrainConfig = TrainConfig()
+    eval: EvalConfig = EvalConfig()
+    resources: ResourcesConfig = ResourcesConfig()
+    seed: int = Field(0, ge=0)

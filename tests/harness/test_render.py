@@ -1,0 +1,234 @@
+"""The same table on paper, in a browser, in a spreadsheet and in a terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from harness.figure import numeric_level, write_figure
+from harness.render import WRITERS, RenderError, write_all
+from harness.render.latex import PACKAGES, escape
+from harness.render.terminal import render as terminal
+from harness.tables import build_table
+from tests.harness.table_cells import METRIC, grid, lose, no_image, spec, wounded
+
+GOLDEN = Path(__file__).parent / "golden"
+NASTY = r"""50 % & $x_1 #{a}~^\ <b>"q"</b> [1] * | `c` --set ≥±–…é λ 中 ÷ œ"""
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Every kind of gap, and rows without images."""
+    return build_table(wounded(), no_image(), spec(footer="harness 0.1.0"))
+
+
+def printed(table, width: int = 80) -> str:
+    """A table as a terminal shows it."""
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(terminal(table, width))
+    return console.file.getvalue()
+
+
+def check_golden(name: str, text: str) -> None:
+    """Compare with a kept file; ``GOLDEN_UPDATE=1`` keeps the text instead."""
+    path = GOLDEN / name
+    if os.environ.get("GOLDEN_UPDATE"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    assert text == path.read_text()
+
+
+@pytest.mark.parametrize("name", list(WRITERS))
+def test_files_are_as_kept(table, name):
+    check_golden(f"token_count.{name.partition('.')[2]}", WRITERS[name](table))
+
+
+def test_terminal_is_as_kept(table):
+    check_golden("token_count.txt", printed(table))
+
+
+def test_all_files_are_written_whole_and_the_same_each_time(table, tmp_path):
+    paths = write_all(table, tmp_path / "results" / "token_count")
+    assert [p.name for p in paths] == list(WRITERS)
+    before = [p.read_bytes() for p in paths]
+    write_all(table, tmp_path / "results" / "token_count")
+    assert [p.read_bytes() for p in paths] == before
+    assert sorted(p.name for p in paths[0].parent.iterdir()) == sorted(WRITERS)
+
+
+def test_folder_that_is_a_file_is_one_clear_line(table, tmp_path):
+    (tmp_path / "results").write_text("in the way")
+    with pytest.raises(RenderError, match=r"table\.md: cannot be written") as caught:
+        write_all(table, tmp_path / "results")
+    assert "\n" not in str(caught.value)
+
+
+def test_failed_rename_leaves_the_old_file_and_no_litter(table, tmp_path, monkeypatch):
+    write_all(table, tmp_path)
+
+    def full(source, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("harness.render.os.replace", full)
+    with pytest.raises(RenderError, match="No space left on device"):
+        write_all(build_table(grid(), None, spec()), tmp_path)
+    monkeypatch.undo()
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(WRITERS)
+    assert "no place" in (tmp_path / "table.md").read_text()
+
+
+def test_csv_holds_every_entry_in_full_precision_with_keys_and_runs():
+    frame = grid()
+    frame.loc[0, METRIC] = 1 / 3
+    table = build_table(lose(frame, "failed", 'said "no", twice', tokens=8, seed=1), no_image(), spec())
+    rows = list(csv.DictReader(io.StringIO(WRITERS["table.csv"](table))))
+    assert len(rows) == sum(1 for _ in table.entries())
+    first = rows[0]
+    assert float(first["values"].split(";")[0]) == 1 / 3
+    assert float(first["mean"]) == frame[METRIC][:3].mean()
+    assert first["keys"] == "k00000;k00001;k00002"
+    assert first["run_ids"] == "run00000;run00001;run00002"
+    assert [first[c] for c in ("method.tokens", "task", "eval.fraction", "n")] == ["4", "mass", "0.1", "118"]
+    lost = next(r for r in rows if r["method.tokens"] == "8")
+    assert (lost["status"], lost["seeds_done"], lost["statuses"]) == ("partial", "2", "done;failed;done")
+    assert 'said "no", twice' in lost["reasons"]
+    assert {r["baseline"] for r in rows} == {"", "metadata", "majority"}
+
+
+class _Page(HTMLParser):
+    """Cells of the comparison, and everything that would be fetched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cells, self.fetched, self.titles, self.open = 0, [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        said = dict(attrs)
+        self.fetched += [v for k, v in attrs if k in ("src", "srcset", "data", "action")]
+        self.fetched += [v for k, v in attrs if k == "href" and not v.startswith("#")]
+        if tag == "td" and "title" in said:
+            self.cells += 1
+            self.titles.append(said["title"])
+        if tag not in ("meta", "br", "link", "input"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_html_is_well_formed_self_contained_and_traces_every_number(table):
+    text = WRITERS["table.html"](table)
+    page = _Page()
+    page.feed(text)
+    assert page.open == []
+    assert page.fetched == []
+    assert "url(" not in text and "@import" not in text and "<script" not in text
+    assert page.cells == sum(1 for _ in table.entries())
+    assert re.search(r"seed 0: 0\.705, key k00000, run run00000", page.titles[0])
+    assert "<b>differ</b>" not in text
+    assert all(f'id="note-{letter}"' in text for letter, _ in table.footnotes)
+
+
+def test_markdown_rows_all_have_as_many_cells_whatever_the_texts():
+    frame = grid(tokens=(4, 8)).replace({"method.tokens": {4: "a|b", 8: NASTY}})
+    table = build_table(lose(frame, "failed", NASTY, task="mass"), no_image(), spec(question=NASTY))
+    lines = [line for line in WRITERS["table.md"](table).splitlines() if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {8}
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_terminal_never_wraps_a_row(width):
+    fractions = (0.01, 0.1, 0.5, 1.0)
+    table = build_table(grid(fractions=fractions), no_image(fractions=fractions), spec())
+    lines = printed(table, width).splitlines()
+    assert max(map(len, lines)) <= width
+    rows = [line for line in lines if line.startswith(("4 ", "8 ", "16 (ref)", "32 "))]
+    assert sum(len(re.findall(r"\.\d{3}±\.\d{3}", line)) for line in rows) == 4 * 12
+
+
+def test_three_tasks_by_two_fractions_fit_80_columns_in_one_block(table):
+    text = printed(table)
+    assert text.count("metadata only") == 1
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_numbers_have_three_decimals_everywhere(table):
+    for name in ("table.md", "table.tex"):
+        text = WRITERS[name](table)
+        assert len(re.findall(r"\d\.\d{3}\b", text)) > 100
+        assert not re.search(r"\d\.\d{4,}", text)
+
+
+def test_latex_text_survives_its_special_characters():
+    assert escape("50 % of x_1 & y") == r"50 \% of x\_1 \& y"
+    assert escape("--set [a]") == r"-{}-set {[}a{]}"
+    assert escape("中") == "{[}U+4E2D{]}"
+    assert escape("ő ≥ λ") == r"o $\geq$ $\lambda$"
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex (Debian: texlive-latex-recommended)")
+def test_latex_compiles_with_booktabs(table, tmp_path):
+    frame = grid(tokens=(4, 8)).replace({"method.tokens": {4: "[4] * of", 8: NASTY}})
+    lost = lose(frame, "failed", NASTY, task="mass")
+    nasty = build_table(lost, no_image(), spec(question=NASTY, notes=[NASTY]))
+    fractions = (0.01, 0.1, 0.5, 1.0)
+    wide = build_table(grid(fractions=fractions), no_image(fractions=fractions), spec())
+    nested = build_table(grid(), no_image(), spec(rows=["eval.fraction", "method.tokens"], columns=["task"]))
+    flat = build_table(grid(tasks=("mass",), fractions=(1.0,)), None, spec(columns=[]))
+    tables = [table, nasty, wide, nested, flat]
+    for i, each in enumerate(tables):
+        (tmp_path / f"t{i}.tex").write_text(WRITERS["table.tex"](each))
+    packages = "".join(f"\\usepackage{{{p}}}" for p in PACKAGES)
+    inputs = "\n".join(f"\\input{{t{i}.tex}}\\clearpage" for i in range(len(tables)))
+    (tmp_path / "paper.tex").write_text(
+        f"\\documentclass{{article}}{packages}\\begin{{document}}\\listoftables\n{inputs}\n\\end{{document}}\n"
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    for _ in range(2):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, encoding="latin-1")
+        assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "paper.pdf").stat().st_size > 10_000
+    assert "Overfull \\hbox" not in done.stdout
+
+
+def test_figure_is_drawn_where_rows_run_along_a_number(table, tmp_path):
+    paths = write_figure(table, tmp_path)
+    assert [p.name for p in paths] == ["figure.png", "figure.svg"]
+    before = [p.read_bytes() for p in paths]
+    assert before[0].startswith(b"\x89PNG")
+    ElementTree.fromstring(before[1])
+    assert [p.read_bytes() for p in write_figure(table, tmp_path)] == before
+
+
+@pytest.mark.parametrize(
+    ("frame", "rows"),
+    [
+        (grid().replace({"method.tokens": {4: "four"}}), ["method.tokens"]),
+        (grid(tokens=(4,)), ["method.tokens"]),
+        (grid(), ["method.tokens", "eval.fraction"]),
+    ],
+    ids=["words", "one value", "two numbers"],
+)
+def test_no_figure_without_exactly_one_numeric_axis(frame, rows, tmp_path):
+    columns = [c for c in ("task", "eval.fraction") if c not in rows]
+    table = build_table(frame, None, spec(rows=rows, columns=columns, reference={}))
+    assert numeric_level(table) is None
+    assert write_figure(table, tmp_path / "none") == []
+    assert not (tmp_path / "none").exists()
+
+
+def test_figure_stands_even_where_nothing_is_done(tmp_path):
+    frame = lose(grid(), "missing", protocol="linear_probe")
+    frame["draws"] = np.array([None] * len(frame), object)
+    assert len(write_figure(build_table(frame, None, spec()), tmp_path)) == 2
