@@ -96,7 +96,7 @@ class EvalConfig(Section):
     representation: Literal["embedding", "tokens_max"] = "embedding"
     folds: int = Field(5, ge=2, description="folds, by patient, that choose the probe's strength")
     strengths: list[float] = Field(
-        default=[1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0], min_length=1, description="inverse L2 strengths to choose from"
+        default=[1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0], min_length=1, description="L2 penalties to choose from, of the mean log loss"
     )
     draws: int = Field(1000, ge=10, description="bootstrap draws of an interval")
 

@@ -26,6 +26,7 @@ GREY = "0.3"
 DASHES = (0, (4, 3))
 Lines = dict[tuple[str, ...], int]
 PNG_DPI = 200
+MAX_TICKS = 12
 
 
 def numeric_level(table: ComparisonTable) -> int | None:
@@ -139,7 +140,8 @@ def _scale(axis: Axes, path: str, values: list[float]) -> dict[float, float]:
     raw = [math.log2(v) if log else float(v) for v in values]
     step = min(b - a for a, b in pairwise(raw))
     place = {v: (x - raw[0]) / step for v, x in zip(values, raw)}
-    axis.set_xticks(list(place.values()), [value_label(path, v) for v in values])
+    shown = values[:: math.ceil(len(values) / MAX_TICKS)]
+    axis.set_xticks([place[v] for v in shown], [value_label(path, v) for v in shown])
     if max(place.values()) > 4:  # labels of close neighbours would run into each other
         axis.tick_params("x", rotation=40)
     axis.set_xlim(-0.5, max(place.values()) + 0.5)
@@ -148,21 +150,18 @@ def _scale(axis: Axes, path: str, values: list[float]) -> dict[float, float]:
 
 def _line(axis: Axes, points: list[tuple[float, Entry]], colour: str, marker: str) -> None:
     """A line with whiskers; hollow where seeds are lost, broken and crossed at the foot where all are."""
-    axis.plot(
-        [x for x, _ in points],
-        [math.nan if e.mean is None else e.mean for _, e in points],
-        color=colour,
-        linewidth=1.2,
-    )
-    for x, entry in points:
-        if entry.mean is None:
-            foot = axis.get_xaxis_transform()
-            axis.plot([x], [0.03], marker="x", color=colour, markersize=5, transform=foot, clip_on=False)
-            continue
-        if entry.low is not None:
-            axis.plot([x, x], [entry.low, entry.high], color=colour, linewidth=0.9, alpha=0.7)
-        inside = colour if entry.status == "done" else "white"
-        axis.plot([x], [entry.mean], marker=marker, color=colour, markerfacecolor=inside, markersize=4.5)
+    means = [math.nan if e.mean is None else e.mean for _, e in points]
+    axis.plot([x for x, _ in points], means, color=colour, linewidth=1.2)
+    whiskers = [(x, e.low, e.high) for x, e in points if e.low is not None]
+    if whiskers:
+        axis.vlines(*zip(*whiskers), color=colour, linewidth=0.9, alpha=0.7)
+    for whole, inside in ((True, colour), (False, "white")):
+        shown = [(x, e.mean) for x, e in points if e.mean is not None and (e.status == "done") == whole]
+        dots = {"marker": marker, "markerfacecolor": inside, "markersize": 4.5}
+        axis.plot([x for x, _ in shown], [y for _, y in shown], color=colour, linestyle="", **dots)
+    lost = [x for x, e in points if e.mean is None and e.cells]
+    foot = {"transform": axis.get_xaxis_transform(), "clip_on": False}
+    axis.plot(lost, [0.03] * len(lost), color=colour, marker="x", markersize=5, linestyle="", **foot)
 
 
 def _metadata(table: ComparisonTable) -> list[Row]:

@@ -99,7 +99,6 @@ class Recorder:
                     "status": "done" if status in KEPT else status,
                     "error": self.state.error(row),
                     "coordinates": canonical(row.cell.coordinates),
-                    "labels": canonical(row.cell.labels),
                     "metrics": canonical(self._metrics(row) if status in KEPT else {}),
                     "run_id": self.runs.get(self.ids[id(row)]),
                 }

@@ -102,7 +102,12 @@ def encode_texts(
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
     mask = _write_states(
-        model, ids, tokenizer.pad_token_id or 0, out / "tokens.raw", batch_size, _device(device)
+        model,
+        ids,
+        out / "tokens.raw",
+        pad=tokenizer.pad_token_id or 0,
+        batch_size=batch_size,
+        device=_device(device),
     )
     np.save(out / "mask.npy", mask)
     table.to_parquet(out / "texts.parquet", index=False)

@@ -25,8 +25,8 @@ from torch import Tensor
 from mvmlm.models.text_encoder import TINY_BERT
 from mvmlm.reports.corpus import random_texts
 
-ASCII_LETTERS_AND_DIGITS = "abcdefghijklmnopqrstuvwxyz0123456789"
-ASCII_SIGNS = "!\"#$%&'()*+,-./:;<=>?@[]^_`{|}~\\"
+ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
+SIGNS = "!\"#$%&'()*+,-./:;<=>?@[]^_`{|}~\\"
 IGNORED = -100  # the label of a position that the loss leaves out, as `transformers` has it
 
 
@@ -59,14 +59,17 @@ def make_tokenizer(texts: list[str], recipe: Recipe) -> Any:
     Every ASCII letter, digit and sign is in it, alone and as a continuation, so that words which the corpus
     lacks fall into pieces rather than into ``[UNK]``.
     """
+    from tokenizers.trainers import WordPieceTrainer
     from transformers import BertTokenizer
 
-    learnt = BertTokenizer().train_new_from_iterator(texts, recipe.vocabulary, show_progress=False)
-    pieces = sorted(learnt.get_vocab(), key=learnt.get_vocab().get)
-    whole = [*ASCII_LETTERS_AND_DIGITS, *(f"##{c}" for c in ASCII_LETTERS_AND_DIGITS), *ASCII_SIGNS]
-    pieces += [piece for piece in whole if piece not in set(pieces)]
-    vocabulary = {piece: i for i, piece in enumerate(pieces)}
-    return BertTokenizer(vocab=vocabulary, model_max_length=recipe.positions)
+    blank = BertTokenizer()
+    # Named beforehand, because the trainer numbers letters in an order that changes from run to run otherwise.
+    first = [*blank.get_vocab(), *ALPHABET, *(f"##{letter}" for letter in ALPHABET), *SIGNS]
+    learner = blank.backend_tokenizer
+    learner.train_from_iterator(
+        texts, WordPieceTrainer(vocab_size=recipe.vocabulary, special_tokens=first, show_progress=False)
+    )
+    return BertTokenizer(vocab=learner.get_vocab(with_added_tokens=False), model_max_length=recipe.positions)
 
 
 def make_model(tokenizer: Any, recipe: Recipe) -> Any:

@@ -16,6 +16,8 @@ from harness.tables import build_table
 from mvmlm.errors import ConfigError, DataError
 from tests.harness.table_cells import METRIC, grid, lose, no_image, spec, wounded
 
+UNEVEN = "different numbers of bootstrap draws"
+
 
 def entry(table, row=0, column=0):
     """An entry by its place."""
@@ -193,7 +195,7 @@ def test_nothing_done_yet_still_makes_a_table():
     [
         ([None, None, None], {}, "the bootstrap draws are missing"),
         ([np.ones(4), None, np.ones(4)], {}, "the bootstrap draws of seed 1 are missing"),
-        ([np.ones(4), np.ones(5), np.ones(4)], {}, "the seeds have different numbers of bootstrap draws (4, 5)"),
+        ([np.ones(4), np.ones(5), np.ones(4)], {}, f"the seeds have {UNEVEN} (4, 5)"),
         ([np.ones(4), np.full(4, np.nan), np.ones(4)], {}, "some bootstrap draws are not finite"),
         ([np.ones(4)] * 3, {"n": [118, 118, 120]}, "the seeds have different test sets (n = 118, 120)"),
     ],
