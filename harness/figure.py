@@ -7,13 +7,14 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from harness.caption import SIMULATED
 from harness.entries import LEVEL
 from harness.render import publish
 from harness.table_model import ComparisonTable, Entry, Row
-from harness.wording import level_name, metric_title, plural, value_label
+from harness.wording import level_name, metric_title, value_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,6 +28,10 @@ DASHES = (0, (4, 3))
 Lines = dict[tuple[str, ...], int]
 PNG_DPI = 200
 MAX_TICKS = 12
+MIN_WIDTH = 5.8
+"""Of a figure [inches]: the note on simulated data fits."""
+CHARACTERS = 12
+"""Of the title to an inch."""
 
 
 def numeric_level(table: ComparisonTable) -> int | None:
@@ -79,7 +84,8 @@ def _draw(table: ComparisonTable, level: int) -> Figure:
     panels = list(_panels(table))
     columns = min(len(panels), 3)
     rows = math.ceil(len(panels) / columns)
-    figure = Figure(figsize=(1.0 + 2.6 * columns, 1.6 + 2.5 * rows), layout="constrained")
+    size = (max(MIN_WIDTH, 1.0 + 2.6 * columns), 1.6 + 2.5 * rows)
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(rows, columns, sharey=True, squeeze=False)
     lines = _line_names(table, level)
     for axis in axes.flat[len(panels) :]:
@@ -160,8 +166,9 @@ def _line(axis: Axes, points: list[tuple[float, Entry]], colour: str, marker: st
         dots = {"marker": marker, "markerfacecolor": inside, "markersize": 4.5}
         axis.plot([x for x, _ in shown], [y for _, y in shown], color=colour, linestyle="", **dots)
     lost = [x for x, e in points if e.mean is None and e.cells]
-    foot = {"transform": axis.get_xaxis_transform(), "clip_on": False}
-    axis.plot(lost, [0.03] * len(lost), color=colour, marker="x", markersize=5, linestyle="", **foot)
+    if lost:
+        foot = {"transform": axis.get_xaxis_transform(), "clip_on": False}
+        axis.plot(lost, [0.03] * len(lost), color=colour, marker="x", markersize=5, linestyle="", **foot)
 
 
 def _metadata(table: ComparisonTable) -> list[Row]:
@@ -206,8 +213,9 @@ def _legend(figure: Figure, table: ComparisonTable, lines: Lines) -> None:
         fontsize=8,
     )
     legend.get_title().set(color="#9C2A00", fontsize=8.5, fontweight="bold")
-    seeds = f"mean over {plural(len(table.seeds), 'seed')}" if table.seeds else "one value a point"
+    seeds = f"mean over {len(table.seeds)} seeds" if len(table.seeds) > 1 else "one seed"
     said = f"{table.spec.dataset}, profile {table.spec.profile}: {seeds}"
     if any(e.low is not None for e in entries):
         said += f"; whiskers: {LEVEL} % interval over test patients"
-    figure.suptitle(f"{table.spec.question}\n{said}", fontsize=9)
+    width = int(figure.get_figwidth() * CHARACTERS)
+    figure.suptitle("\n".join([*wrap(table.spec.question, width), *wrap(said, width)]), fontsize=9)

@@ -14,8 +14,8 @@ from harness.wording import number
 PACKAGES = ("booktabs", "graphicx")
 """What a document needs beside LaTeX itself; ``graphicx`` shrinks a table that is wider than the line."""
 
-MAX_COLUMNS = 8
-"""More than these would be too small to read across a page: they are stacked in blocks."""
+MAX_COLUMNS = 6
+"""More than these would be too small to read across a page: they go on in further floats of the same number."""
 
 _GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho "
@@ -63,7 +63,7 @@ _TEXT = {
 
 
 def render(table: ComparisonTable) -> str:
-    """A ``table`` environment; its first line names the packages that it needs."""
+    """A ``table`` environment, and more of them where it is wide; the first line names the packages."""
     return "\n".join(_lines(table)) + "\n"
 
 
@@ -91,18 +91,23 @@ def _char(c: str) -> str:
 
 
 def _lines(table: ComparisonTable) -> Iterator[str]:
+    yield "% needs " + " and ".join(f"\\usepackage{{{package}}}" for package in PACKAGES)
+    cut = list(blocks(table, lambda block: len(block.columns) <= MAX_COLUMNS))
+    for i, block in enumerate(cut):
+        yield "\\begin{table}[tbp]"
+        yield "\\centering"
+        yield from _caption(table) if i == 0 else ["\\tablename~\\thetable{} (continued)"]
+        yield "\\setlength{\\tabcolsep}{4pt}"
+        yield from _block(block)
+        yield from _below(block, table.spec.footer if block is cut[-1] else "")
+        yield "\\end{table}"
+
+
+def _caption(table: ComparisonTable) -> Iterator[str]:
     said = caption(table)
     words = [escape(said.question), *([f"\\textbf{{{escape(said.warning)}}}"] if said.warning else [])]
-    yield "% needs " + " and ".join(f"\\usepackage{{{package}}}" for package in PACKAGES)
-    yield "\\begin{table}[tbp]"
-    yield "\\centering"
     yield f"\\caption[{words[0]}]{{{' '.join([*words, escape(' '.join(said.sentences))])}}}"
     yield f"\\label{{tab:{re.sub('[^A-Za-z0-9]+', '-', table.spec.ablation)}}}"
-    yield "\\setlength{\\tabcolsep}{4pt}"
-    for block in blocks(table, lambda cut: len(cut.columns) <= MAX_COLUMNS):
-        yield from _block(block)
-    yield from _below(table)
-    yield "\\end{table}"
 
 
 def _block(table: ComparisonTable) -> Iterator[str]:
@@ -167,10 +172,13 @@ def _second(entry: Entry) -> str:
     return f"{{\\scriptsize {said}}}" if said else ""
 
 
-def _below(table: ComparisonTable) -> Iterator[str]:
-    notes = [f"\\textsuperscript{{{letter}}} {escape(text)}" for letter, text in table.footnotes]
-    if table.spec.footer:
-        notes.append(escape(table.spec.footer))
+def _below(block: ComparisonTable, footer: str) -> Iterator[str]:
+    used = {letter for _, _, entry in block.entries() for letter in entry.footnotes}
+    notes = [
+        f"\\textsuperscript{{{letter}}} {escape(text)}" for letter, text in block.footnotes if letter in used
+    ]
+    if footer:
+        notes.append(escape(footer))
     if notes:
         yield "\\par\\smallskip"
         yield "\\begin{minipage}{\\linewidth}\\footnotesize\\raggedright"

@@ -89,9 +89,9 @@ def encode_texts(
     given = list(texts)
     if not given:
         raise DataError("there is no report to encode")
-    strange = next((text for text in given if not isinstance(text, str)), None)
-    if strange is not None:
-        raise DataError(f"a report is not a text: {strange!r}")
+    strange = [text for text in given if not isinstance(text, str)]
+    if strange:
+        raise DataError(f"{len(strange)} of {len(given)} reports are not texts, as {strange[0]!r}")
     distinct = sorted(set(given))
 
     tokenizer, model = _load(encoder, max_length)

@@ -25,6 +25,7 @@ from torch import Tensor
 from mvmlm.models.text_encoder import TINY_BERT
 from mvmlm.reports.corpus import random_texts
 
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 SIGNS = "!\"#$%&'()*+,-./:;<=>?@[]^_`{|}~\\"
 IGNORED = -100  # the label of a position that the loss leaves out, as `transformers` has it
@@ -62,10 +63,9 @@ def make_tokenizer(texts: list[str], recipe: Recipe) -> Any:
     from tokenizers.trainers import WordPieceTrainer
     from transformers import BertTokenizer
 
-    blank = BertTokenizer()
-    # Named beforehand, because the trainer numbers letters in an order that changes from run to run otherwise.
-    first = [*blank.get_vocab(), *ALPHABET, *(f"##{letter}" for letter in ALPHABET), *SIGNS]
-    learner = blank.backend_tokenizer
+    # Named beforehand, because the trainer numbers what it meets in an order that changes from run to run.
+    first = [*SPECIAL, *ALPHABET, *(f"##{letter}" for letter in ALPHABET), *SIGNS]
+    learner = BertTokenizer().backend_tokenizer
     learner.train_from_iterator(
         texts, WordPieceTrainer(vocab_size=recipe.vocabulary, special_tokens=first, show_progress=False)
     )
@@ -237,6 +237,7 @@ def train(recipe: Recipe, out: Path) -> None:
         "epochs": recipe.steps * recipe.batch / len(ids),
         "held_out": len(held_out),
         "minutes": (time.perf_counter() - began) / 60,
+        "cpu_minutes": time.process_time() / 60,
         "machine": _processor(),
     }
     (out / "README.md").write_text(_card(recipe, facts))
@@ -248,7 +249,7 @@ def _processor() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"one core of {names[0] if names else platform.processor() or platform.machine()}"
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _card(recipe: Recipe, facts: dict[str, Any]) -> str:

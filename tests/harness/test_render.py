@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
+import cv2
 import numpy as np
 import pytest
 from rich.console import Console
@@ -200,6 +201,20 @@ def test_latex_compiles_with_booktabs(table, tmp_path):
         assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "paper.pdf").stat().st_size > 10_000
     assert "Overfull \\hbox" not in done.stdout
+    assert "Float too large" not in done.stdout
+    assert WRITERS["table.tex"](wide).count("\\begin{table}") == 3
+
+
+@pytest.mark.filterwarnings("error:constrained_layout not applied")
+@pytest.mark.parametrize("tasks", [("mass",), ("mass", "malignancy")])
+def test_figure_has_room_for_its_panels(tasks, tmp_path):
+    fractions = (0.01, 0.1, 0.5, 1.0)
+    frame, blind = (make(tasks=tasks, fractions=fractions, seeds=(0,)) for make in (grid, no_image))
+    asked = spec(rows=["eval.fraction"], columns=["task", "method.tokens"], question="How many? " * 30)
+    path, _ = write_figure(build_table(frame, blind, asked), tmp_path)
+    pixels = cv2.imread(str(path))
+    edges = [pixels[:2], pixels[-2:], pixels[:, :2], pixels[:, -2:]]
+    assert all((edge == 255).all() for edge in edges), "something is cut off"
 
 
 def test_figure_is_drawn_where_rows_run_along_a_number(table, tmp_path):

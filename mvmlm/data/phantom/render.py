@@ -124,10 +124,10 @@ def _gland(
     radius, angle = cv2.cartToPolar(np.ascontiguousarray(np.broadcast_to(behind, w.shape)) + np.float32(0.8), w)
     angle = np.where(angle > np.pi, angle - np.float32(2 * np.pi), angle)
     lines = strands(rng, radius, angle, radius_step=0.35, angle_step=0.02)
-    smooth *= np.float32(0.72)  # gland is run through with fat everywhere
+    smooth *= np.float32(0.80)  # gland is run through with fat everywhere
     spread = np.sqrt(smooth * (1 - smooth))
     lines *= (spread + np.float32(0.15)) * np.float32(0.36)
-    return np.maximum(smooth + (spread * np.float32(0.42) + np.float32(0.02)) * fine + lines, 0)
+    return np.maximum(smooth + (spread * np.float32(0.13) + np.float32(0.008)) * fine + lines, 0)
 
 
 def _under_skin(edge: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from mvmlm.data.readers import DATASETS
 from mvmlm.errors import ConfigError
 from mvmlm.reports.guard import ON_REQUEST, OUTCOMES, allowed_fields, circular_tasks
 from mvmlm.reports.record import RECORD_FIELDS
@@ -95,3 +96,10 @@ def test_a_finding_is_given_away_by_itself_and_by_its_description():
 
 def test_neutral_fields_give_nothing_away():
     assert circular_tasks(["age", "laterality"], TASKS, ["birads"]) == {}
+
+
+@pytest.mark.parametrize("name", DATASETS.names())
+def test_every_data_set_s_list_holds(name):
+    fields = allowed_fields(DATASETS.get(name))
+    assert fields
+    assert not set(fields) & (OUTCOMES | ON_REQUEST)

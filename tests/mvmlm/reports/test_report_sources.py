@@ -59,7 +59,8 @@ def test_template_reads_like_a_report():
     assert write("template", [record]) == [
         "Mammography of one breast. The patient is 61 years old. The breast is heterogeneously dense, which "
         "may obscure small masses. There is an irregular mass with a spiculated margin. There are fine "
-        "pleomorphic calcifications in a grouped distribution. There is no asymmetry or architectural distortion. "
+        "pleomorphic calcifications in a grouped distribution. There is no asymmetry or architectural "
+        "distortion. "
         "Assessment: BI-RADS 5, highly suggestive of malignancy, tissue diagnosis is recommended."
     ]
 

@@ -1,0 +1,142 @@
+"""The exam table: one row a view, the same columns whatever the data set; and the breast table made from it."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from mvmlm.errors import DataError
+
+LABELS = ("mass", "calcification", "asymmetry", "architectural_distortion", "malignancy")
+DESCRIPTORS = ("mass_shape", "mass_margin", "calcification_morphology", "calcification_distribution")
+
+#: Column to pandas dtype, in the table's order. Unknown is NA, never 0.
+SCHEMA: dict[str, str] = {
+    "dataset": "string",
+    "patient_id": "string",
+    "exam_id": "string",
+    "breast_id": "string",
+    "image_id": "string",
+    "laterality": "string",
+    "view": "string",
+    "standard_view": "boolean",
+    "path": "string",
+    "split": "string",
+    "age": "Float64",
+    "birads": "Int64",
+    "density": "string",
+    **dict.fromkeys(LABELS, "boolean"),
+    "malignancy_source": "string",
+    **dict.fromkeys(DESCRIPTORS, "string"),
+    "boxes": "string",
+    "event": "boolean",
+    "years_to_event": "Float64",
+    "image_height": "Int64",
+    "image_width": "Int64",
+    "pixel_spacing": "Float64",
+    "manufacturer": "string",
+}
+REQUIRED = ("dataset", "patient_id", "exam_id", "breast_id", "image_id", "laterality", "view", "path")
+STANDARD_VIEWS = ("CC", "MLO")
+VALUES = {
+    "laterality": ("L", "R"),
+    "split": ("train", "test"),
+    "birads": tuple(range(7)),
+    "density": ("A", "B", "C", "D"),
+    "malignancy_source": ("pathology", "birads"),
+}
+
+
+def validate(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with all columns, in order and of the right types.
+
+    Columns that are missing and not required are added as unknown; ``standard_view`` is worked out.
+
+    Raises
+    ------
+    DataError
+        One line with everything that is wrong: each problem with its count and up to three examples.
+    """
+    attrs = dict(frame.attrs)
+    absent = [c for c in REQUIRED if c not in frame]
+    if absent:
+        raise DataError(f"exam table: columns are missing: {', '.join(absent)}")
+    frame = frame.reset_index(drop=True)
+    frame = frame.assign(standard_view=frame["view"].isin(STANDARD_VIEWS))
+    columns, problems = {}, []
+    for name, dtype in SCHEMA.items():
+        given = frame[name] if name in frame else pd.Series(pd.NA, index=frame.index)
+        try:
+            columns[name] = given.astype(dtype)
+        except (TypeError, ValueError):
+            problems.append(f"{name}: not all values are {dtype} (such as {_examples(given)})")
+            columns[name] = pd.Series(pd.NA, index=frame.index, dtype=dtype)
+    table = pd.DataFrame(columns)
+    problems += _problems(table)
+    if problems:
+        raise DataError("exam table: " + "; ".join(problems))
+    table.attrs.update(attrs)
+    return table
+
+
+def _problems(table: pd.DataFrame) -> list[str]:
+    found = []
+    for name in REQUIRED:
+        _count(found, table, table[name].isna(), f"{name} is unknown")
+    _count(found, table, table["image_id"].duplicated(keep=False), "image_id is there more than once")
+    for name, allowed in VALUES.items():
+        bad = table[name].notna() & ~table[name].isin(allowed)
+        _count(found, table, bad, f"{name} is none of {', '.join(map(str, allowed))}", name)
+    _count(found, table, (table["age"] < 0) | (table["age"] > 120), "age is not between 0 and 120 years", "age")
+    splits = table.dropna(subset=["split"]).groupby("patient_id")["split"].nunique()
+    both = splits.index[splits > 1]
+    if len(both):
+        found.append(f"{len(both)} patients are on both sides of the split (such as {', '.join(both[:3])})")
+    sides = table.groupby("breast_id")["laterality"].nunique()
+    mixed = sides.index[sides > 1]
+    if len(mixed):
+        found.append(f"{len(mixed)} breasts have two lateralities (such as {', '.join(mixed[:3])})")
+    return found
+
+
+def _count(found: list[str], table: pd.DataFrame, bad: pd.Series, what: str, show: str = "image_id") -> None:
+    bad = bad.fillna(False).astype(bool)
+    if bad.any():
+        found.append(f"{what} in {int(bad.sum())} rows (such as {_examples(table.loc[bad, show])})")
+
+
+def _examples(values: pd.Series) -> str:
+    return ", ".join(map(str, values.dropna().unique()[:3])) or "NA"
+
+
+def breast_table(exams: pd.DataFrame) -> pd.DataFrame:
+    """One row a breast, from an exam table.
+
+    A label is true where it is true for any view of the breast, and unknown only where it is unknown for all:
+    a finding that is boxed in one view alone is a finding of the breast.
+
+    Parameters
+    ----------
+    exams : DataFrame
+        As `validate` returns it. Row numbers, not index values, are what ``cc`` and ``mlo`` refer to.
+
+    Returns
+    -------
+    DataFrame
+        Index ``breast_id``, sorted. Columns: ``dataset, patient_id, exam_id, laterality, split, age, birads``
+        (the highest), ``density``, the labels, ``malignancy_source``, descriptors, ``manufacturer, image_height,
+        image_width, cc, mlo`` (row of the view, the first by ``image_id`` where there are several, −1 where there is
+        none) and ``n_views``.
+    """
+    exams = exams.assign(row=range(len(exams))).sort_values(["breast_id", "image_id"], kind="stable")
+    groups = exams.groupby("breast_id", sort=True)
+    first = ["dataset", "patient_id", "exam_id", "laterality", "split", "age", "density", "malignancy_source"]
+    breasts = groups[[*first, *DESCRIPTORS, "manufacturer", "image_height", "image_width"]].first()
+    breasts["birads"] = groups["birads"].max()
+    for label in LABELS:
+        breasts[label] = groups[label].max().astype("boolean")
+    for view, name in (("CC", "cc"), ("MLO", "mlo")):
+        rows = exams[exams["view"] == view].groupby("breast_id")["row"].first()
+        breasts[name] = rows.reindex(breasts.index).fillna(-1).astype("int64")
+    breasts["n_views"] = groups.size().astype("int64")
+    breasts.attrs = {}
+    return breasts

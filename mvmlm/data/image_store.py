@@ -1,0 +1,198 @@
+"""The image store: every usable image decoded once into one memory-mapped file of 16-bit rows."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mvmlm.data.pixels import read_image
+from mvmlm.data.preprocess import to_store
+from mvmlm.errors import DataError
+
+PIXELS, INDEX, SETTINGS, BAD = "pixels.raw", "index.parquet", "store.json", "bad_files.csv"
+CHUNK = 8
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a worker needs for one image."""
+
+    number: int
+    path: str
+    laterality: str
+    height: int
+    width: int
+    intensity: str
+    crop: bool
+
+
+def build_image_store(
+    exams: pd.DataFrame,
+    root: Path,
+    out_dir: Path,
+    *,
+    height: int,
+    width: int,
+    intensity: str = "voi",
+    crop: bool = True,
+    workers: int = 1,
+    max_bad_share: float = 0.02,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict:
+    """Decode, preprocess and store every image of an exam table.
+
+    A file that cannot be used is named in ``bad_files.csv`` with its reason and left out; more than
+    ``max_bad_share`` of them stop the work. The bytes do not depend on the number of workers.
+
+    Parameters
+    ----------
+    exams : DataFrame
+        A validated exam table; ``path`` is relative to ``root``.
+    height, width : int
+        Pixels of a stored image.
+
+    Returns
+    -------
+    dict
+        ``images, set_aside, flipped_against_tag, height, width, bytes``.
+
+    Raises
+    ------
+    DataError
+        When too many files are bad, or none is usable.
+    """
+    out_dir = Path(out_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    jobs = [
+        _Job(i, str(Path(root) / path), side, height, width, intensity, crop)
+        for i, (path, side) in enumerate(zip(exams["path"], exams["laterality"]))
+    ]
+    kept: list[int] = []
+    bad: list[tuple[str, str]] = []
+    transforms: list[dict] = []
+    allowed = max_bad_share * len(jobs)
+    with (out_dir / PIXELS).open("wb") as file:
+        for job, pixels, said in _in_order(jobs, workers):
+            if pixels is None:
+                bad.append((exams["path"].iloc[job.number], said))
+                if len(bad) > max(allowed, 0):
+                    _too_many(bad, job.number + 1, len(jobs), max_bad_share, root)
+            else:
+                file.write(pixels)
+                kept.append(job.number)
+                transforms.append(said)
+            if progress:
+                progress(job.number + 1, len(jobs))
+    if not kept:
+        raise DataError(f"{root}: none of {len(jobs)} images can be used")
+    index = exams.iloc[kept].reset_index(drop=True)
+    boxes = pd.DataFrame(transforms)
+    against = int(((index["laterality"] == "R") != boxes["flipped"]).sum())
+    index.join(boxes.add_prefix("transform_")).to_parquet(out_dir / INDEX, index=False)
+    pd.DataFrame(bad, columns=["path", "reason"]).to_csv(out_dir / BAD, index=False)
+    summary = {
+        "images": len(kept),
+        "set_aside": len(bad),
+        "set_aside_examples": [f"{p}: {r}" for p, r in bad[:3]],
+        "flipped_against_tag": against,
+        "height": height,
+        "width": width,
+        "bytes": len(kept) * height * width * 2,
+    }
+    settings = {"intensity": intensity, "crop": crop, "dtype": "uint16", "byteorder": "little"}
+    (out_dir / SETTINGS).write_text(json.dumps({**summary, **settings}, indent=1))
+    return summary
+
+
+def _too_many(bad: list, seen: int, total: int, share: float, root: Path) -> None:
+    examples = "; ".join(f"{path}: {reason}" for path, reason in bad[:3])
+    raise DataError(
+        f"{root}: {len(bad)} of the first {seen} images (of {total}) cannot be used, more than "
+        f"data.max_bad_share={share:g} allows: {examples}"
+    )
+
+
+def _in_order(jobs: Sequence[_Job], workers: int) -> Iterator[tuple[_Job, bytes | None, dict | str]]:
+    """Results in the order of the jobs; a reason in place of pixels where an image is bad."""
+    if workers <= 1:
+        for job in jobs:
+            yield job, *_prepare(job)
+        return
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+        for job, (pixels, said) in zip(jobs, pool.map(_prepare, jobs, chunksize=CHUNK)):
+            yield job, pixels, said
+
+
+def _one_thread() -> None:
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+def _prepare(job: _Job) -> tuple[bytes | None, dict | str]:
+    path = Path(job.path)
+    try:
+        image = read_image(path, job.intensity)
+        tag = image.meta.laterality
+        if tag is not None and tag != job.laterality:
+            return None, f"laterality tag {tag}, table says {job.laterality}"
+        pixels, transform = to_store(image.values, job.height, job.width, intensity=job.intensity, crop=job.crop)
+    except DataError as error:
+        return None, str(error).removeprefix(f"{path}: ")
+    return pixels.tobytes(), transform.as_dict()
+
+
+class ImageStore:
+    """A store opened for reading; readers on one machine share its pages.
+
+    Attributes
+    ----------
+    exams : DataFrame
+        The exam table of the stored images; row ``i`` is image ``i``.
+    pixels : memmap, shape (n, H, W), uint16
+    """
+
+    def __init__(self, exams: pd.DataFrame, pixels: np.ndarray) -> None:
+        self.exams = exams
+        self.pixels = pixels
+
+    @classmethod
+    def open(cls, folder: Path) -> ImageStore:
+        """Open what `build_image_store` wrote.
+
+        Raises
+        ------
+        DataError
+            When a file is missing or shorter than the index says.
+        """
+        folder = Path(folder)
+        try:
+            said = json.loads((folder / SETTINGS).read_text())
+            exams = pd.read_parquet(folder / INDEX)
+            shape = (len(exams), said["height"], said["width"])
+            pixels = np.memmap(folder / PIXELS, dtype="<u2", mode="r", shape=shape)
+        except (OSError, ValueError, KeyError) as error:
+            raise DataError(f"{folder}: no whole image store ({' '.join(str(error).split())[:120]})") from error
+        return cls(exams, pixels)
+
+    def __len__(self) -> int:
+        return len(self.exams)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width [pixels]."""
+        return self.pixels.shape[1], self.pixels.shape[2]
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Images as float32 (k, 1, H, W) in [0, 1]."""
+        picked = self.pixels[np.asarray(rows, dtype=np.int64)].astype(np.float32)
+        picked *= np.float32(1 / 65535)
+        return picked[:, None]
