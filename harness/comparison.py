@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 BASELINE_COORDINATES = ("task", "eval.fraction", "seed")
-FIELDS = ("key", "baseline", "status", "error", "run_id")
+FIELDS = ("key", "baseline", "status", "error", "run_id", "note")
 
 
 def write_comparison(
@@ -94,7 +94,6 @@ def cells(tracker: Tracker, home: Home, run_id: str, ablation: str) -> pd.DataFr
         row.update(json.loads(record["coordinates"]))
         done = row["status"] == "done"
         metrics = json.loads(record["metrics"]) or (_metrics(store, tracker, row) if done else {})
-        row["note"] = metrics.pop("note", "")
         row.update(metrics)
         row["draws"] = _draws(store, tracker, row) if done else None
         rows.append(row)

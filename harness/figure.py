@@ -44,8 +44,8 @@ def numeric_level(table: ComparisonTable) -> int | None:
     return numeric[0] if len(numeric) == 1 else None
 
 
-def write_figure(table: ComparisonTable, folder: Path) -> list[Path]:
-    """Write ``figure.png`` and ``figure.svg``; the same table gives the same bytes.
+def write_figure(table: ComparisonTable, folder: Path, *, stem: str = "figure") -> list[Path]:
+    """Write ``<stem>.png`` and ``<stem>.svg``; the same table gives the same bytes.
 
     One panel a value of the outermost column level; one line for each of the other columns and row levels.
 
@@ -74,7 +74,7 @@ def write_figure(table: ComparisonTable, folder: Path) -> list[Path]:
         for name, said in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
             content = io.BytesIO()
             figure.savefig(content, format=name, dpi=PNG_DPI, metadata=said)
-            paths.append(publish(Path(folder) / f"figure.{name}", content.getvalue()))
+            paths.append(publish(Path(folder) / f"{stem}.{name}", content.getvalue()))
     return paths
 
 

@@ -36,9 +36,9 @@ def content_key(*, stage: str, version: int, config: dict, inputs: dict[str, str
 
 
 def folder_digest(folder: Path) -> str:
-    """SHA-256 over names and bytes of a folder's files: the identity of a local model."""
+    """SHA-256 over names and bytes of a folder's files but its texts for people: the identity of a local model."""
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".md"):
         digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
         with path.open("rb") as file:
             while chunk := file.read(1 << 20):

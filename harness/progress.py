@@ -133,7 +133,7 @@ def _how_far(stage: StageState) -> str:
         parts = [f"epoch {said['epoch']}" + (f"/{said['epochs']}" if "epochs" in said else "")]
         parts += [f"loss {said['loss']:.3f}"] if "loss" in said else []
         return ", ".join(parts)
-    return f"{said['done']}/{said['total']}" if "total" in said else ""
+    return f"{said['items']}/{said['of_items']}" if "of_items" in said else ""
 
 
 def clock(seconds: float) -> str:

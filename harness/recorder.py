@@ -57,7 +57,8 @@ class Recorder:
             "harness.data": "simulated" if self.plan.simulated else "real",
             "harness.dataset": datasets,
         }
-        self.tracker.start(self.header["ablation"], self.tags, self.header["spec"], self.frame())
+        spec = {**self.header["spec"], "simulated": self.plan.simulated, "dataset": ", ".join(self.plan.fingerprints)}
+        self.tracker.start(self.header["ablation"], self.tags, spec, self.frame())
         self.runs = self.tracker.children(self.ids.values())
 
     def stage_ended(self, node: Node) -> None:
@@ -99,6 +100,7 @@ class Recorder:
                     "status": "done" if status in KEPT else status,
                     "error": self.state.error(row),
                     "coordinates": canonical(row.cell.coordinates),
+                    "note": self._note(row),
                     "metrics": canonical(self._metrics(row) if status in KEPT else {}),
                     "run_id": self.runs.get(self.ids[id(row)]),
                 }
@@ -108,6 +110,10 @@ class Recorder:
     def _metrics(self, row: PlannedCell) -> dict[str, float]:
         card = self.store.card("evaluate", row.key)
         return card.summary["metrics"] if card else {}
+
+    def _note(self, row: PlannedCell) -> str:
+        card = self.store.card("evaluate", row.key)
+        return card.summary["note"] if card else ""
 
     def _log(self, row: PlannedCell) -> None:
         name = self.ids[id(row)]

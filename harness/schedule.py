@@ -127,9 +127,9 @@ def run_stages(
         Asked between events; True ends the run, running stages keep their last checkpoint.
     """
     from ray import tune
-    from ray.tune import Callback, FailureConfig, PlacementGroupFactory, RunConfig, Stopper, TuneConfig, Tuner
+    from ray.tune import FailureConfig, PlacementGroupFactory, RunConfig, TuneConfig, Tuner
 
-    from harness.searcher import StageSearcher
+    from harness.searcher import Listen, StageSearcher, StopWhenAsked
     from harness.trainable import run_stage
 
     searcher = StageSearcher(
@@ -141,23 +141,6 @@ def run_stages(
         on_end=on_end,
         max_concurrent=max_concurrent,
     )
-
-    class Listen(Callback):
-        """Passes what workers report to the driver."""
-
-        def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
-            if result.get("state") == "running":
-                on_report(Node(**trial.config["node"]), result)
-
-    class StopWhenAsked(Stopper):
-        """Ends the run on Ctrl-C and SIGTERM."""
-
-        def __call__(self, trial_id: str, result: dict) -> bool:
-            return False
-
-        def stop_all(self) -> bool:
-            searcher.stopping = searcher.stopping or should_stop()
-            return searcher.stopping
 
     def bundle(config: dict) -> PlacementGroupFactory:
         wants = config["node"]["resources"]
@@ -179,8 +162,8 @@ def run_stages(
                 name="stages",
                 storage_path=scratch,
                 verbose=0,
-                stop=StopWhenAsked(),
-                callbacks=[Listen()],
+                stop=StopWhenAsked(searcher, should_stop),
+                callbacks=[Listen(on_report)],
                 failure_config=FailureConfig(max_failures=RETRIES),
             ),
         ).fit()

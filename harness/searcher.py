@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from ray.tune import Callback, Stopper
 from ray.tune.search import Searcher
 
 from harness.stages import ORDER, Node
@@ -11,7 +13,14 @@ from harness.stages import ORDER, Node
 EPSILON = 1e-6
 
 
-class StageSearcher(Searcher):
+class Unpickled:
+    """Lives in the driver alone: Tune pickles what it is given, and these hold the console and the tracker."""
+
+    def __getstate__(self) -> dict:
+        return {}
+
+
+class StageSearcher(Unpickled, Searcher):
     """A Tune searcher over a graph of stages.
 
     A stage is suggested once all its inputs are in the store and its resources are free, so that no trial
@@ -40,8 +49,8 @@ class StageSearcher(Searcher):
         done: set[str],
         capacity: dict[str, float],
         payload: dict[str, Any],
-        on_start: Any,
-        on_end: Any,
+        on_start: Callable[[Node], None],
+        on_end: Callable[[Node, str, dict], None],
         max_concurrent: int | None = None,
     ) -> None:
         super().__init__(metric="state", mode="max")
@@ -111,3 +120,32 @@ class StageSearcher(Searcher):
                 lost.add(node.key)
                 self._on_end(node, "upstream", {"error": f"{failed.stage} failed: {error}"})
         self._waiting = [n for n in self._waiting if n.key not in lost]
+
+
+class Listen(Unpickled, Callback):
+    """Passes what running workers report to the driver."""
+
+    def __init__(self, on_report: Callable[[Node, dict], None]) -> None:
+        self._on_report = on_report
+
+    def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
+        """Called by Tune at each report."""
+        if result.get("state") == "running":
+            self._on_report(Node(**trial.config["node"]), result)
+
+
+class StopWhenAsked(Unpickled, Stopper):
+    """Ends the whole Tune run once it is asked to."""
+
+    def __init__(self, searcher: StageSearcher, should_stop: Callable[[], bool]) -> None:
+        self._searcher = searcher
+        self._should_stop = should_stop
+
+    def __call__(self, trial_id: str, result: dict) -> bool:
+        """No single trial is stopped."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Asked by Tune between events."""
+        self._searcher.stopping = self._searcher.stopping or self._should_stop()
+        return self._searcher.stopping

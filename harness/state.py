@@ -58,7 +58,7 @@ class RunState:
 
     def report(self, node: Node, said: dict) -> None:
         """A running stage said how far it is."""
-        keep = ("done", "total", "epoch", "epochs", "loss", "val_loss", "images_per_s")
+        keep = ("items", "of_items", "epoch", "epochs", "loss", "val_loss", "images_per_s")
         self.stages[node.key].said = {k: said[k] for k in keep if k in said}
 
     def end(self, node: Node, status: str, result: dict) -> None:

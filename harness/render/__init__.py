@@ -11,10 +11,10 @@ from harness.table_model import ComparisonTable
 from mvmlm.errors import MvmlmError
 
 WRITERS = {
-    "table.md": markdown.render,
-    "table.tex": latex.render,
-    "table.csv": csv.render,
-    "table.html": html.render,
+    "md": markdown.render,
+    "tex": latex.render,
+    "csv": csv.render,
+    "html": html.render,
 }
 
 
@@ -22,21 +22,23 @@ class RenderError(MvmlmError):
     """A table cannot be written where it was asked to be."""
 
 
-def write_all(table: ComparisonTable, folder: Path) -> list[Path]:
+def write_all(table: ComparisonTable, folder: Path, *, stem: str = "table") -> list[Path]:
     """Write a table in every format; the same table gives the same bytes.
 
     Parameters
     ----------
     folder : Path
         Made if need be. A file that is there is replaced whole, never half.
+    stem : str
+        Name of the files before their suffix.
 
     Raises
     ------
     RenderError
         When the folder cannot be written; files that were there stay as they were.
     """
-    texts = {name: render(table) for name, render in WRITERS.items()}
-    return [publish(Path(folder) / name, text.encode()) for name, text in texts.items()]
+    texts = {suffix: render(table) for suffix, render in WRITERS.items()}
+    return [publish(Path(folder) / f"{stem}.{suffix}", text.encode()) for suffix, text in texts.items()]
 
 
 def publish(path: Path, content: bytes) -> Path:

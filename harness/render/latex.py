@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from harness.caption import caption
 from harness.render.blocks import blocks
@@ -15,7 +16,9 @@ PACKAGES = ("booktabs", "graphicx")
 """What a document needs beside LaTeX itself; ``graphicx`` shrinks a table that is wider than the line."""
 
 MAX_COLUMNS = 6
-"""More than these would be too small to read across a page: they go on in further floats of the same number."""
+"""More than these would be too small to read across a page: they go on in a further float of that number."""
+MAX_ROWS = 14
+"""More than these, with their intervals and a caption, are higher than a page of LaTeX's ``article``."""
 
 _GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho "
@@ -92,7 +95,8 @@ def _char(c: str) -> str:
 
 def _lines(table: ComparisonTable) -> Iterator[str]:
     yield "% needs " + " and ".join(f"\\usepackage{{{package}}}" for package in PACKAGES)
-    cut = list(blocks(table, lambda block: len(block.columns) <= MAX_COLUMNS))
+    across = blocks(table, lambda block: len(block.columns) <= MAX_COLUMNS)
+    cut = [page for block in across for page in _pages(block)]
     for i, block in enumerate(cut):
         yield "\\begin{table}[tbp]"
         yield "\\centering"
@@ -101,6 +105,17 @@ def _lines(table: ComparisonTable) -> Iterator[str]:
         yield from _block(block)
         yield from _below(block, table.spec.footer if block is cut[-1] else "")
         yield "\\end{table}"
+
+
+def _pages(block: ComparisonTable) -> Iterator[ComparisonTable]:
+    """A block cut to the height of a page; grid and rows without images part first."""
+    if len(block.rows) + len(block.baselines) <= MAX_ROWS:
+        yield block
+        return
+    for start in range(0, len(block.rows), MAX_ROWS):
+        yield replace(block, rows=block.rows[start : start + MAX_ROWS], baselines=())
+    for start in range(0, len(block.baselines), MAX_ROWS):
+        yield replace(block, rows=(), baselines=block.baselines[start : start + MAX_ROWS])
 
 
 def _caption(table: ComparisonTable) -> Iterator[str]:
@@ -119,11 +134,9 @@ def _block(table: ComparisonTable) -> Iterator[str]:
     header = table.header()
     for line, following in zip(header, [*header[1:], None]):
         yield from _head(line, following, stubs)
-    yield "\\midrule"
-    yield from _rows(table.rows)
-    if table.baselines:
+    for rows in filter(None, (table.rows, table.baselines)):
         yield "\\midrule"
-        yield from _rows(table.baselines)
+        yield from _rows(rows)
     yield "\\bottomrule"
     yield "\\end{tabular}}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from harness.caption import caption
@@ -39,6 +39,11 @@ def render(table: ComparisonTable, width: int = 80) -> RenderableType:
     for letter, text in table.footnotes:
         parts.append(Text.assemble((f"{letter.translate(SUPERSCRIPTS)} ", "bold"), text))
     return Group(*parts)
+
+
+def print_table(table: ComparisonTable, console: Console) -> None:
+    """Print a table as wide as the console is."""
+    console.print(render(table, console.width))
 
 
 def short(value: float) -> str:

@@ -78,7 +78,7 @@ class Context:
 
     def progress(self, done: int, total: int) -> None:
         """Report ``done`` of ``total`` items."""
-        self.report({"done": done, "total": total})
+        self.report({"items": done, "of_items": total})
 
 
 class Stage(ABC):

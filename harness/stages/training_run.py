@@ -22,7 +22,7 @@ def pretrain(context: Context) -> dict:
     """
     from mvmlm.data.breast_batches import BreastData
     from mvmlm.data.image_store import ImageStore
-    from mvmlm.methods import build_method, save_method
+    from mvmlm.methods import Shapes, build_method, save_method
     from mvmlm.training import TrainConfig, train
 
     config = context.config
@@ -45,9 +45,7 @@ def pretrain(context: Context) -> dict:
 
     method = build_method(
         config["method"],
-        image_size=store.image_size,
-        text_width=text.width if text else None,
-        text_length=text.length if text else None,
+        Shapes(store.image_size, text.width if text else None, text.length if text else None),
         loss=config.get("loss"),
         seed=config["seed"],
     )

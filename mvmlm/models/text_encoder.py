@@ -187,10 +187,11 @@ class TextTokens:
 
 def _load(encoder: str, max_length: int) -> tuple[Any, Any]:
     from safetensors import SafetensorError
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
 
     source = resolve_encoder(encoder)
     try:
+        AutoConfig.from_pretrained(source)  # first: a tokenizer asks an absent hub twice over
         tokenizer = AutoTokenizer.from_pretrained(source)
         model = AutoModel.from_pretrained(source, dtype=torch.float32).eval()
     except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:

@@ -20,7 +20,7 @@ from rich.console import Console
 from harness.figure import numeric_level, write_figure
 from harness.render import WRITERS, RenderError, write_all
 from harness.render.latex import PACKAGES, escape
-from harness.render.terminal import render as terminal
+from harness.render.terminal import print_table
 from harness.tables import build_table
 from tests.harness.table_cells import METRIC, grid, lose, no_image, spec, wounded
 
@@ -37,7 +37,7 @@ def table():
 def printed(table, width: int = 80) -> str:
     """A table as a terminal shows it."""
     console = Console(width=width, file=io.StringIO(), color_system=None)
-    console.print(terminal(table, width))
+    print_table(table, console)
     return console.file.getvalue()
 
 
@@ -52,7 +52,7 @@ def check_golden(name: str, text: str) -> None:
 
 @pytest.mark.parametrize("name", list(WRITERS))
 def test_files_are_as_kept(table, name):
-    check_golden(f"token_count.{name.partition('.')[2]}", WRITERS[name](table))
+    check_golden(f"token_count.{name}", WRITERS[name](table))
 
 
 def test_terminal_is_as_kept(table):
@@ -60,12 +60,13 @@ def test_terminal_is_as_kept(table):
 
 
 def test_all_files_are_written_whole_and_the_same_each_time(table, tmp_path):
-    paths = write_all(table, tmp_path / "results" / "token_count")
-    assert [p.name for p in paths] == list(WRITERS)
+    folder = tmp_path / "results" / "token_count"
+    paths = write_all(table, folder, stem="demo")
+    assert [p.name for p in paths] == ["demo.md", "demo.tex", "demo.csv", "demo.html"]
     before = [p.read_bytes() for p in paths]
-    write_all(table, tmp_path / "results" / "token_count")
+    write_all(table, folder, stem="demo")
     assert [p.read_bytes() for p in paths] == before
-    assert sorted(p.name for p in paths[0].parent.iterdir()) == sorted(WRITERS)
+    assert sorted(folder.iterdir()) == sorted(paths)
 
 
 def test_folder_that_is_a_file_is_one_clear_line(table, tmp_path):
@@ -76,7 +77,7 @@ def test_folder_that_is_a_file_is_one_clear_line(table, tmp_path):
 
 
 def test_failed_rename_leaves_the_old_file_and_no_litter(table, tmp_path, monkeypatch):
-    write_all(table, tmp_path)
+    paths = write_all(table, tmp_path)
 
     def full(source, target):
         raise OSError(28, "No space left on device")
@@ -85,7 +86,7 @@ def test_failed_rename_leaves_the_old_file_and_no_litter(table, tmp_path, monkey
     with pytest.raises(RenderError, match="No space left on device"):
         write_all(build_table(grid(), None, spec()), tmp_path)
     monkeypatch.undo()
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(WRITERS)
+    assert sorted(tmp_path.iterdir()) == sorted(paths)
     assert "no place" in (tmp_path / "table.md").read_text()
 
 
@@ -93,7 +94,7 @@ def test_csv_holds_every_entry_in_full_precision_with_keys_and_runs():
     frame = grid()
     frame.loc[0, METRIC] = 1 / 3
     table = build_table(lose(frame, "failed", 'said "no", twice', tokens=8, seed=1), no_image(), spec())
-    rows = list(csv.DictReader(io.StringIO(WRITERS["table.csv"](table))))
+    rows = list(csv.DictReader(io.StringIO(WRITERS["csv"](table))))
     assert len(rows) == sum(1 for _ in table.entries())
     first = rows[0]
     assert float(first["values"].split(";")[0]) == 1 / 3
@@ -129,7 +130,7 @@ class _Page(HTMLParser):
 
 
 def test_html_is_well_formed_self_contained_and_traces_every_number(table):
-    text = WRITERS["table.html"](table)
+    text = WRITERS["html"](table)
     page = _Page()
     page.feed(text)
     assert page.open == []
@@ -144,7 +145,7 @@ def test_html_is_well_formed_self_contained_and_traces_every_number(table):
 def test_markdown_rows_all_have_as_many_cells_whatever_the_texts():
     frame = grid(tokens=(4, 8)).replace({"method.tokens": {4: "a|b", 8: NASTY}})
     table = build_table(lose(frame, "failed", NASTY, task="mass"), no_image(), spec(question=NASTY))
-    lines = [line for line in WRITERS["table.md"](table).splitlines() if line.startswith("|")]
+    lines = [line for line in WRITERS["md"](table).splitlines() if line.startswith("|")]
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {8}
 
 
@@ -165,10 +166,25 @@ def test_three_tasks_by_two_fractions_fit_80_columns_in_one_block(table):
 
 
 def test_numbers_have_three_decimals_everywhere(table):
-    for name in ("table.md", "table.tex"):
+    for name in ("md", "tex"):
         text = WRITERS[name](table)
         assert len(re.findall(r"\d\.\d{3}\b", text)) > 100
         assert not re.search(r"\d\.\d{4,}", text)
+
+
+@pytest.mark.parametrize("name", ["md", "tex", "html", "terminal"])
+def test_no_entry_is_lost_in_tables_of_any_shape(name):
+    fractions = (0.01, 0.1, 0.5, 1.0)
+    frame, blind = grid(tokens=range(1, 31), fractions=fractions), no_image(fractions=fractions)
+    across = ["task", "eval.fraction"]
+    tall, wide = (["eval.fraction", "method.tokens"], ["task"]), (["method.tokens"], across)
+    for rows, columns in (tall, wide):
+        table = build_table(frame, blind, spec(rows=rows, columns=columns))
+        text = printed(table, 80) if name == "terminal" else WRITERS[name](table)
+        tags = re.sub(r"<[^>]*>|\\\w+|[{}$*]", "", text)
+        shown = re.findall(r"(0?\.\d{3})\s*±?\s*0?\.\d{3}(?!\d*[\]–])", tags)
+        wanted = sorted(f"{e.mean:.3f}".lstrip("0") for _, _, e in table.entries())
+        assert sorted(s.lstrip("0") for s in shown) == wanted
 
 
 def test_latex_text_survives_its_special_characters():
@@ -185,11 +201,13 @@ def test_latex_compiles_with_booktabs(table, tmp_path):
     nasty = build_table(lost, no_image(), spec(question=NASTY, notes=[NASTY]))
     fractions = (0.01, 0.1, 0.5, 1.0)
     wide = build_table(grid(fractions=fractions), no_image(fractions=fractions), spec())
-    nested = build_table(grid(), no_image(), spec(rows=["eval.fraction", "method.tokens"], columns=["task"]))
+    by_row = spec(rows=["eval.fraction", "method.tokens"], columns=["task"])
+    nested = build_table(grid(fractions=fractions), no_image(fractions=fractions), by_row)
     flat = build_table(grid(tasks=("mass",), fractions=(1.0,)), None, spec(columns=[]))
-    tables = [table, nasty, wide, nested, flat]
+    tall = build_table(grid(tokens=range(1, 31), seeds=(0,)), no_image(seeds=(0,)), spec())
+    tables = [table, nasty, wide, nested, flat, tall]
     for i, each in enumerate(tables):
-        (tmp_path / f"t{i}.tex").write_text(WRITERS["table.tex"](each))
+        (tmp_path / f"t{i}.tex").write_text(WRITERS["tex"](each))
     packages = "".join(f"\\usepackage{{{p}}}" for p in PACKAGES)
     inputs = "\n".join(f"\\input{{t{i}.tex}}\\clearpage" for i in range(len(tables)))
     (tmp_path / "paper.tex").write_text(
@@ -202,7 +220,7 @@ def test_latex_compiles_with_booktabs(table, tmp_path):
     assert (tmp_path / "paper.pdf").stat().st_size > 10_000
     assert "Overfull \\hbox" not in done.stdout
     assert "Float too large" not in done.stdout
-    assert WRITERS["table.tex"](wide).count("\\begin{table}") == 3
+    assert WRITERS["tex"](wide).count("\\begin{table}") == 3
 
 
 @pytest.mark.filterwarnings("error:constrained_layout not applied")

@@ -145,10 +145,10 @@ def _coarse(rng: np.random.Generator, anatomy: Anatomy) -> Finding:
 
 def _grains(rng: np.random.Generator, form: str, axes: np.ndarray) -> np.ndarray:
     """Calcifications (m, 4) in the ellipsoid of ``axes``: places [cm], radii [cm]."""
-    count = int(rng.integers(12, 30))
+    count = int(rng.integers(14, 34))
     scatter = np.clip(rng.standard_normal((count, 3)) * 0.5, -1, 1)
-    median, spread = {"punctate": (0.020, 0.15), "pleomorphic": (0.022, 0.45), "linear": (0.022, 0.30)}[form]
-    radii = np.clip(rng.lognormal(np.log(median), spread, count), 0.008, 0.06)
+    median, spread = {"punctate": (0.027, 0.15), "pleomorphic": (0.028, 0.40), "linear": (0.029, 0.30)}[form]
+    radii = np.clip(rng.lognormal(np.log(median), spread, count), 0.010, 0.07)
     return np.column_stack([scatter @ axes, radii])
 
 

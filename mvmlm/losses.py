@@ -1,0 +1,97 @@
+"""Contrastive losses between breasts, with explicit treatment of pairs that are no honest negatives."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+MAX_SCALE = 100.0
+"""Largest inverse temperature, the usual clamp of CLIP."""
+
+
+class Temperature(nn.Module):
+    """The inverse temperature that similarities are multiplied by, learnt on a logarithmic scale.
+
+    Parameters
+    ----------
+    start : float
+        Temperature at the start; 0.07 is CLIP's.
+    learn : bool
+        Whether it is learnt.
+    """
+
+    def __init__(self, start: float = 0.07, learn: bool = True) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.tensor(math.log(1.0 / start)), requires_grad=learn)
+
+    def forward(self) -> Tensor:
+        """The scale, at most 100."""
+        return self.log_scale.clamp(max=math.log(MAX_SCALE)).exp()
+
+
+def info_nce(
+    a: Tensor, b: Tensor, scale: Tensor, *, excluded: Tensor | None = None, same: Tensor | None = None
+) -> Tensor:
+    """Symmetric InfoNCE between two sets of embeddings, row ``i`` of each being a pair.
+
+    Parameters
+    ----------
+    a, b : Tensor, shape (B, E)
+        L2-normalised.
+    scale : Tensor, scalar
+        Inverse temperature.
+    excluded : Tensor, shape (B, B), bool, optional
+        Pairs that are neither positive nor negative; the diagonal is never excluded.
+    same : Tensor, shape (B, B), bool, optional
+        Pairs that are positive beside the diagonal; a row's target is spread evenly over its positives.
+
+    Returns
+    -------
+    Tensor, scalar
+        Mean of both directions: the cross-entropy of picking a row's partner (van den Oord et al. 2018; CLIP).
+    """
+    logits = scale * a.float() @ b.float().T
+    diagonal = torch.eye(len(a), dtype=torch.bool, device=a.device)
+    if excluded is not None:
+        logits = logits.masked_fill(excluded & ~diagonal, -torch.inf)
+    positive = diagonal if same is None else (same | diagonal)
+    if excluded is not None:
+        positive = positive & ~(excluded & ~diagonal)
+    return 0.5 * (_cross_entropy(logits, positive) + _cross_entropy(logits.T, positive.T))
+
+
+def _cross_entropy(logits: Tensor, positive: Tensor) -> Tensor:
+    picked = F.log_softmax(logits, dim=1).masked_fill(~positive, 0.0)
+    return -(picked.sum(dim=1) / positive.sum(dim=1)).mean()
+
+
+def pair_masks(
+    patient: Tensor, text_id: Tensor | None, *, same_patient: str, same_report: str
+) -> tuple[Tensor, Tensor | None]:
+    """Which pairs of breasts are set aside and which count as further positives.
+
+    Parameters
+    ----------
+    patient, text_id : Tensor, shape (B,), int64
+    same_patient : {'mask', 'negative'}
+        The other breast of one patient: set aside (the paper's negatives are other patients), or a negative.
+    same_report : {'mask', 'negative', 'positive'}
+        Breasts of different patients with the same text: set aside, negatives, or positives. Synthetic reports
+        repeat, so this is an explicit choice.
+
+    Returns
+    -------
+    excluded : Tensor, shape (B, B), bool
+    same : Tensor, shape (B, B), bool, or None
+    """
+    of_patient = patient[:, None] == patient[None]
+    excluded = of_patient if same_patient == "mask" else torch.zeros_like(of_patient)
+    if text_id is None or same_report == "negative":
+        return excluded, None
+    of_report = text_id[:, None] == text_id[None]
+    if same_report == "mask":
+        return excluded | of_report, None
+    return excluded & ~of_report, of_report

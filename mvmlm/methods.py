@@ -1,0 +1,140 @@
+"""What a method is, the registry of methods, and how one is built, saved and loaded."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from mvmlm.batch import Batch
+from mvmlm.errors import DataError
+from mvmlm.registry import Registry
+
+WEIGHTS, DESCRIPTION = "model.safetensors", "method.json"
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """What a method must know of the data before it is built.
+
+    Attributes
+    ----------
+    image_size : (int, int)
+        Height and width [pixels].
+    text_width, text_length : int or None
+        Width of the text encoder's states and tokens of the longest text, where there is text.
+    """
+
+    image_size: tuple[int, int]
+    text_width: int | None = None
+    text_length: int | None = None
+
+
+class Method(nn.Module, ABC):
+    """Something that is trained and then encodes images. It knows nothing of data sets, stages or trackers.
+
+    Attributes
+    ----------
+    uses : frozenset of str
+        What it reads beside images: ``text``, ``loss`` (the loss section), ``labels``. Only these become part of
+        a training's key.
+    Options : dataclass
+        The ``method.*`` settings that it reads, with defaults.
+    """
+
+    uses: ClassVar[frozenset[str]] = frozenset()
+
+    @dataclass(frozen=True)
+    class Options:
+        """A method without settings."""
+
+    @classmethod
+    @abstractmethod
+    def build(cls, options: Any, shapes: Shapes, loss: dict | None = None) -> Method:
+        """Make one with fresh weights from torch's current random state.
+
+        Parameters
+        ----------
+        options : Options
+        shapes : Shapes
+        loss : dict, optional
+            The loss section, for methods that use it.
+        """
+
+    @abstractmethod
+    def encode_image(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode views.
+
+        Parameters
+        ----------
+        images : Tensor, shape (B, V, 1, H, W), float32 in [0, 1]
+
+        Returns
+        -------
+        tokens : Tensor, shape (B, V, N, D)
+        embedding : Tensor, shape (B, V, E), L2-normalised
+        """
+
+    @abstractmethod
+    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        """The training loss of a batch, a scalar, and numbers to log."""
+
+
+METHODS: Registry[type[Method]] = Registry(
+    "method", packages=("mvmlm.models", "baselines"), entry_points="mvmlm.methods"
+)
+
+
+def build_method(config: dict, shapes: Shapes, *, loss: dict | None = None, seed: int = 0) -> Method:
+    """A method with fresh weights that depend on its settings and the seed alone.
+
+    Parameters
+    ----------
+    config : dict
+        ``name`` and the method's options.
+    """
+    kind = METHODS.get(config["name"])
+    options = kind.Options(**{k: v for k, v in config.items() if k != "name"})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        method = kind.build(options, shapes, loss)
+    method.description = {"method": {"name": config["name"], **asdict(options)}, **asdict(shapes), "loss": loss}
+    return method
+
+
+def save_method(method: Method, folder: Path) -> None:
+    """Write weights and a description from which `load_method` builds the same method again."""
+    folder = Path(folder)
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in method.state_dict().items()}
+    save_file(weights, folder / WEIGHTS)
+    (folder / DESCRIPTION).write_text(json.dumps(method.description, indent=1))
+
+
+def load_method(folder: Path) -> Method:
+    """A method that `save_method` wrote, in eval mode, on the CPU.
+
+    Raises
+    ------
+    DataError
+        When a file is missing or damaged.
+    """
+    folder = Path(folder)
+    try:
+        said = json.loads((folder / DESCRIPTION).read_text())
+        weights = load_file(folder / WEIGHTS)
+    except Exception as error:
+        raise DataError(f"{folder}: no whole method ({' '.join(str(error).split())[:120]})") from error
+    shapes = Shapes(**{f.name: said[f.name] for f in fields(Shapes)})
+    known = METHODS.get(said["method"]["name"])
+    config = dict(said["method"])
+    if "pretrained" in {f.name for f in fields(known.Options)}:
+        config["pretrained"] = False  # the weights come from the file, not from the hub
+    method = build_method(config, shapes, loss=said["loss"])
+    method.load_state_dict(weights)
+    return method.eval()
