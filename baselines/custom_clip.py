@@ -35,7 +35,9 @@ class CustomCLIP(Method):
 
     def __init__(self, options: Options, shapes: Shapes, loss: dict) -> None:
         super().__init__()
-        self.encoder = ImageEncoder(options.encoder, options.pretrained, shapes.image_size, options.encoder_stage)
+        self.encoder = ImageEncoder(
+            options.encoder, options.pretrained, shapes.image_size, options.encoder_stage
+        )
         self.image = nn.Linear(self.encoder.channels, options.projection)
         self.text = nn.Linear(shapes.text_width, options.projection)
         self.temperature = Temperature(loss["temperature"], loss["learn_temperature"])

@@ -32,7 +32,9 @@ class Supervised(Method):
 
     def __init__(self, options: Options, shapes: Shapes) -> None:
         super().__init__()
-        self.encoder = ImageEncoder(options.encoder, options.pretrained, shapes.image_size, options.encoder_stage)
+        self.encoder = ImageEncoder(
+            options.encoder, options.pretrained, shapes.image_size, options.encoder_stage
+        )
         self.head = nn.Linear(self.encoder.channels, 1)
 
     @classmethod

@@ -53,12 +53,22 @@ def unneeded(home: Home, tracker: Tracker) -> list[Removable]:
             front.extend(cards[key].inputs.values())
     found = [
         Removable(
-            f"{c.stage} {c.key}", store.path(c.stage, c.key), c.bytes, c.finished, "no finished cell", c.stage, c.key
+            f"{c.stage} {c.key}",
+            store.path(c.stage, c.key),
+            c.bytes,
+            c.finished,
+            "no finished cell",
+            c.stage,
+            c.key,
         )
         for c in cards.values()
         if c.key not in kept
     ]
-    leftovers = {home.work: "checkpoint of unfinished work", home.store / "tmp": "half-written", home.logs: "log"}
+    leftovers = {
+        home.work: "checkpoint of unfinished work",
+        home.store / "tmp": "half-written",
+        home.logs: "log",
+    }
     for folder, why in leftovers.items():
         for path in sorted(folder.glob("*")):
             size = folder_bytes(path) if path.is_dir() else path.stat().st_size

@@ -11,8 +11,8 @@ import pandas as pd
 
 from harness.home import Home
 from harness.store import Store
-from harness.tables import build_table
 from harness.table_model import ComparisonTable, TableSpec
+from harness.tables import build_table
 from harness.tracking import Tracker
 
 if TYPE_CHECKING:

@@ -23,12 +23,16 @@ class DataConfig(Section):
     name: str = Field("phantom", description="a reader: phantom, vindr, table, …")
     root: str | None = Field(None, description="folder of the data set, in its published layout")
     options: dict[str, Any] = Field(default_factory=dict, description="the reader's own options")
-    val_fraction: float = Field(0.1, ge=0, lt=1, description="share of training patients kept for validation (ours)")
+    val_fraction: float = Field(
+        0.1, ge=0, lt=1, description="share of training patients kept for validation (ours)"
+    )
     test_fraction: float = Field(
         0.2, gt=0, lt=1, description="share of patients tested where a set has no official split (ours)"
     )
     split_seed: int = Field(0, ge=0, description="seed of both splits")
-    max_bad_share: float = Field(0.02, ge=0, le=1, description="share of unreadable images that stops the run (ours)")
+    max_bad_share: float = Field(
+        0.02, ge=0, le=1, description="share of unreadable images that stops the run (ours)"
+    )
 
 
 class ImagesConfig(Section):
@@ -36,7 +40,9 @@ class ImagesConfig(Section):
 
     height: int = Field(1520, ge=16, description="pixels")
     width: int = Field(912, ge=16, description="pixels")
-    intensity: Literal["voi", "percentile"] = Field("voi", description="the file's own window, or the breast's percentiles")
+    intensity: Literal["voi", "percentile"] = Field(
+        "voi", description="the file's own window, or the breast's percentiles"
+    )
     crop: bool = Field(True, description="crop to the breast")
 
 
@@ -44,7 +50,9 @@ class ReportsConfig(Section):
     """How a record becomes a report."""
 
     source: str = Field("template", description="tabular, template, …")
-    fields: list[str] | None = Field(None, description="fields of the record that may enter; none: all that are allowed")
+    fields: list[str] | None = Field(
+        None, description="fields of the record that may enter; none: all that are allowed"
+    )
 
 
 class TextConfig(Section):
@@ -66,8 +74,12 @@ class LossConfig(Section):
     """The contrastive loss; every default is ours, after the common practice."""
 
     ii_weight: float = Field(1.0, ge=0, description="weight of the image-image term")
-    same_report: Literal["negative", "mask", "positive"] = Field("mask", description="other breasts with the same text")
-    same_patient: Literal["negative", "mask"] = Field("mask", description="the other breast of the same patient")
+    same_report: Literal["negative", "mask", "positive"] = Field(
+        "mask", description="other breasts with the same text"
+    )
+    same_patient: Literal["negative", "mask"] = Field(
+        "mask", description="the other breast of the same patient"
+    )
     temperature: float = Field(0.07, gt=0, description="at the start")
     learn_temperature: bool = Field(True, description="whether it is learnt")
 
@@ -82,7 +94,9 @@ class TrainConfig(Section):
     warmup_epochs: float = Field(1.0, ge=0, description="linear warm-up, then cosine")
     precision: Literal["fp32", "bf16"] = "bf16"
     grad_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
-    shift: float = Field(0.04, ge=0, lt=0.5, description="augmentation: largest shift, as a share of the side")
+    shift: float = Field(
+        0.04, ge=0, lt=0.5, description="augmentation: largest shift, as a share of the side"
+    )
     intensity: float = Field(0.1, ge=0, lt=1, description="augmentation: largest change of gain and offset")
     workers: int = Field(0, ge=0, description="loader processes; changes no result, part of no key")
 
@@ -92,11 +106,15 @@ class EvalConfig(Section):
 
     task: str = Field("mass", description="set by the ablation's tasks")
     protocol: str = Field("linear_probe", description="set by the ablation's protocols")
-    fraction: float = Field(1.0, gt=0, le=1, description="share of the training patients whose labels are used")
+    fraction: float = Field(
+        1.0, gt=0, le=1, description="share of the training patients whose labels are used"
+    )
     representation: Literal["embedding", "tokens_max"] = "embedding"
     folds: int = Field(5, ge=2, description="folds, by patient, that choose the probe's strength")
     strengths: list[float] = Field(
-        default=[1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0], min_length=1, description="L2 penalties to choose from, of the mean log loss"
+        default=[1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0],
+        min_length=1,
+        description="L2 penalties to choose from, of the mean log loss",
     )
     draws: int = Field(1000, ge=10, description="bootstrap draws of an interval")
 

@@ -26,7 +26,9 @@ def shipped() -> list[Shipped]:
     found = []
     for path in sorted(SHIPPED.glob("*.yaml")):
         data = load_yaml(path).data
-        found.append(Shipped(path.stem, str(data.get("question", "")) if isinstance(data, dict) else "", path))
+        found.append(
+            Shipped(path.stem, str(data.get("question", "")) if isinstance(data, dict) else "", path)
+        )
     return found
 
 

@@ -87,7 +87,12 @@ def _ray() -> Check:
         try:
             socket.create_connection((host, int(port or 6379)), timeout=3).close()
         except (OSError, ValueError):
-            return Check("Ray", BAD, f"{said}; nothing answers at RAY_ADDRESS={address}", "start it, or unset the variable")
+            return Check(
+                "Ray",
+                BAD,
+                f"{said}; nothing answers at RAY_ADDRESS={address}",
+                "start it, or unset the variable",
+            )
         return Check("Ray", GOOD, f"{said}; a cluster answers at {address}")
     return Check("Ray", GOOD, f"{said}; a run starts one on this machine, or give --address")
 
@@ -97,7 +102,9 @@ def _shm() -> Check:
         return Check("/dev/shm", WARN, "not there", "expected on Linux; Ray will use the temporary folder")
     free = shutil.disk_usage("/dev/shm").free / 2**30
     if free < SHM_GIB:
-        return Check("/dev/shm", WARN, f"{free:.2f} GiB free", "in Docker, start the container with --shm-size=4g")
+        return Check(
+            "/dev/shm", WARN, f"{free:.2f} GiB free", "in Docker, start the container with --shm-size=4g"
+        )
     return Check("/dev/shm", GOOD, f"{free:.1f} GiB free")
 
 
@@ -107,7 +114,9 @@ def _disk(home: Home) -> Check:
         folder = folder.parent
     free = shutil.disk_usage(folder).free / 2**30
     if free < DISK_GIB:
-        return Check("disk", WARN, f"{free:.1f} GiB free at {home.root}", "python -m harness clean, or another --home")
+        return Check(
+            "disk", WARN, f"{free:.1f} GiB free at {home.root}", "python -m harness clean, or another --home"
+        )
     return Check("disk", GOOD, f"{free:.0f} GiB free at {home.root}")
 
 
@@ -117,7 +126,9 @@ def _mlflow(home: Home) -> Check:
     if home.tracking_uri.startswith("sqlite") and not (home.root / "mlflow.db").is_file():
         return Check("MLflow", GOOD, f"mlflow {version('mlflow')}; the first run makes {home.tracking_uri}")
     names = Tracker(home).experiments()
-    return Check("MLflow", GOOD, f"{home.tracking_uri}: {len(names)} ablations ({', '.join(names) or 'none yet'})")
+    return Check(
+        "MLflow", GOOD, f"{home.tracking_uri}: {len(names)} ablations ({', '.join(names) or 'none yet'})"
+    )
 
 
 def _hub() -> Check:

@@ -10,9 +10,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = (
-    "mvmlm-harness torch timm transformers ray mlflow optuna pydicom numpy scipy pandas scikit-learn lifelines".split()
-)
+PACKAGES = ["mvmlm-harness", "torch", "timm", "transformers", "ray", "mlflow", "optuna", "pydicom", "numpy", "scipy", "pandas", "scikit-learn", "lifelines"]
 
 
 @functools.cache
@@ -20,7 +18,9 @@ def git_commit() -> str:
     """Commit of the harness's own checkout, with ``+changes`` when files differ from it; empty outside git."""
     folder = Path(__file__).parent
     try:
-        said = functools.partial(subprocess.run, cwd=folder, capture_output=True, text=True, timeout=20, check=True)
+        said = functools.partial(
+            subprocess.run, cwd=folder, capture_output=True, text=True, timeout=20, check=True
+        )
         commit = said(["git", "rev-parse", "HEAD"]).stdout.strip()
         changed = said(["git", "status", "--porcelain", "--untracked-files=no"]).stdout.strip()
     except (OSError, subprocess.SubprocessError):

@@ -91,12 +91,16 @@ def expand_file(
     scale_source = load_yaml(scale_path)
     spec = _model(AblationSpec, source)
     scale = _model(ProfileFile, scale_source)
-    return _Expander(path.stem, profile, source, spec, scale_source, scale, read_overrides(overrides, seeds)).expand()
+    return _Expander(
+        path.stem, profile, source, spec, scale_source, scale, read_overrides(overrides, seeds)
+    ).expand()
 
 
 def _model(kind: type, source: Source) -> Any:
     if not isinstance(source.data, dict):
-        raise SpecError([Problem(source.path, 1, 1, "", f"expected a mapping with {', '.join(kind.model_fields)}")])
+        raise SpecError(
+            [Problem(source.path, 1, 1, "", f"expected a mapping with {', '.join(kind.model_fields)}")]
+        )
     try:
         return kind.model_validate(source.data)
     except ValidationError as error:
@@ -256,4 +260,3 @@ class _Expander:
     def _raise(self) -> None:
         if self.problems:
             raise SpecError(self.problems)
-

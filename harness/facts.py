@@ -66,7 +66,9 @@ class Facts:
         known = [f.name for f in fields(kind)]
         wrong = [k for k in options if k not in known]
         if wrong:
-            raise DataError(f"data.options.{wrong[0]}: the {name} reader has no such option (it has: {', '.join(known)})")
+            raise DataError(
+                f"data.options.{wrong[0]}: the {name} reader has no such option (it has: {', '.join(known)})"
+            )
         return kind(**options)
 
     def fingerprint(self, data: DataConfig) -> str:

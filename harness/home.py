@@ -64,6 +64,8 @@ class Home:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigError(f"{self.root}: cannot be made ({error.strerror}); choose another with --home") from error
+            raise ConfigError(
+                f"{self.root}: cannot be made ({error.strerror}); choose another with --home"
+            ) from error
         if not os.access(self.root, os.W_OK):
             raise ConfigError(f"{self.root}: cannot be written; choose another folder with --home")

@@ -31,7 +31,13 @@ def content_key(*, stage: str, version: int, config: dict, inputs: dict[str, str
     str
         The first 20 hexadecimal digits (80 bits) of a SHA-256.
     """
-    said = {"key_version": KEY_VERSION, "stage": stage, "version": version, "config": config, "inputs": inputs}
+    said = {
+        "key_version": KEY_VERSION,
+        "stage": stage,
+        "version": version,
+        "config": config,
+        "inputs": inputs,
+    }
     return hashlib.sha256(canonical(said).encode()).hexdigest()[:KEY_LENGTH]
 
 

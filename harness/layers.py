@@ -38,7 +38,11 @@ class Layers:
         result: dict[str, Any] = {}
         for layer in self.layers:
             said = layer.data.get("data")
-            if isinstance(said, dict) and "name" in said and said["name"] != (result.get("data") or {}).get("name"):
+            if (
+                isinstance(said, dict)
+                and "name" in said
+                and said["name"] != (result.get("data") or {}).get("name")
+            ):
                 kept = {k: v for k, v in (result.get("data") or {}).items() if k not in ("root", "options")}
                 result["data"] = kept
             merge(result, layer.data)
@@ -87,9 +91,7 @@ def take(data: dict, dotted: str, default: Any = None) -> Any:
 
 def _has(data: Any, path: KeyPath) -> bool:
     for part in path:
-        if isinstance(data, dict) and part in data:
-            data = data[part]
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
             data = data[part]
         else:
             return False

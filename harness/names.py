@@ -65,7 +65,9 @@ def _method_options(config: CellConfig) -> list[tuple[str, str]]:
     found = []
     for key, value in given.items():
         if key not in known:
-            found.append((key, f"is an option of no method{did_you_mean(key, known)} (known: {', '.join(known)})"))
+            found.append(
+                (key, f"is an option of no method{did_you_mean(key, known)} (known: {', '.join(known)})")
+            )
         elif key in hints and not _is(value, hints[key]):
             found.append((key, f"expected {_type_name(hints[key])}, got {value!r}"))
         elif key == "encoder" and (why := _encoder_problem(value)):
@@ -93,9 +95,9 @@ def _reader_options(config: CellConfig) -> list[tuple[str, str]]:
 def _encoder_problem(name: str) -> str:
     import timm
 
-    if timm.is_model(name.split(".")[0]):
+    if timm.is_model(name.split(".", maxsplit=1)[0]):
         return ""
-    near = did_you_mean(name.split(".")[0], timm.list_models())
+    near = did_you_mean(name.split(".", maxsplit=1)[0], timm.list_models())
     return f"timm knows no encoder {name!r}{near} (list them: python -m harness ls encoders)"
 
 
@@ -114,7 +116,13 @@ def _is(value: Any, hint: Any) -> bool:
 
 
 def _type_name(hint: Any) -> str:
-    names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "nothing"}
+    names = {
+        int: "a whole number",
+        float: "a number",
+        str: "a text",
+        bool: "true or false",
+        type(None): "nothing",
+    }
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return " or ".join(_type_name(inner) for inner in typing.get_args(hint))
     if typing.get_origin(hint) is typing.Literal:

@@ -181,7 +181,9 @@ def wall_clock(nodes: list[Node], seconds: dict[str, float], capacity: dict[str,
         return None
     ends: dict[str, float] = {}
     for node in nodes:
-        ends[node.key] = max((ends.get(k, 0.0) for k in node.inputs.values()), default=0.0) + seconds[node.kind]
+        ends[node.key] = (
+            max((ends.get(k, 0.0) for k in node.inputs.values()), default=0.0) + seconds[node.kind]
+        )
     bounds = [max(ends.values(), default=0.0)]
     for name, amount in capacity.items():
         work = sum(seconds[node.kind] * node.resources.get(name, 0) for node in nodes)

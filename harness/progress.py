@@ -33,7 +33,9 @@ class Progress:
         self.console = console
         self.state = state
         self.capacity = capacity
-        self._live = Live(self, console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
+        self._live = (
+            Live(self, console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
+        )
         self._said_at = 0.0
 
     def __enter__(self) -> Progress:
@@ -49,7 +51,9 @@ class Progress:
         """Tell of a stage that has ended: failures always, others where there is no live panel."""
         stage = self.state.stages[node.key]
         if stage.status in ("failed", "unplaceable"):
-            self.console.print(Text.assemble((f"{stage.status} ", "bold red"), f"{title(node)}: {stage.error}"))
+            self.console.print(
+                Text.assemble((f"{stage.status} ", "bold red"), f"{title(node)}: {stage.error}")
+            )
             if stage.log:
                 self.console.print(Text(f"       traceback in {stage.log}", style="dim"), soft_wrap=True)
         elif not self._live and stage.status == "done":
@@ -69,7 +73,9 @@ class Progress:
         counts = self.state.counts()
         failed = sum(counts[s] for s in ("failed", "upstream", "unplaceable"))
         left = self._left_text()
-        said = [f"{counts[k]} {word}" for k, word in WORDS if counts[k]] + ([f"{failed} failed"] if failed else [])
+        said = [f"{counts[k]} {word}" for k, word in WORDS if counts[k]] + (
+            [f"{failed} failed"] if failed else []
+        )
         return ", ".join(said) + (f"; {left}" if left else "")
 
     def _left_text(self) -> str:
@@ -117,7 +123,12 @@ def title(node: Node) -> str:
             said.insert(2, f"{config['method']['tokens']} tokens")
     elif node.stage == "evaluate":
         what = config.get("baseline") or config["eval"]["protocol"]
-        said = [what, config["eval"]["task"], f"{100 * config['eval']['fraction']:g} %", f"seed {config['seed']}"]
+        said = [
+            what,
+            config["eval"]["task"],
+            f"{100 * config['eval']['fraction']:g} %",
+            f"seed {config['seed']}",
+        ]
     elif node.stage == "reports":
         said = [config["reports"]["source"]]
     elif "data" in config:

@@ -25,7 +25,9 @@ SAVE_EVERY = 25
 def cell_id(planned: PlannedCell) -> str:
     """Identity of a cell: its content key and its place in the grid."""
     place = {"coordinates": planned.cell.coordinates, "baseline": planned.baseline}
-    return content_key(stage="cell", version=1, config=json.loads(canonical(place)), inputs={"evaluate": planned.key})
+    return content_key(
+        stage="cell", version=1, config=json.loads(canonical(place)), inputs={"evaluate": planned.key}
+    )
 
 
 class Recorder:
@@ -57,7 +59,11 @@ class Recorder:
             "harness.data": "simulated" if self.plan.simulated else "real",
             "harness.dataset": datasets,
         }
-        spec = {**self.header["spec"], "simulated": self.plan.simulated, "dataset": ", ".join(self.plan.fingerprints)}
+        spec = {
+            **self.header["spec"],
+            "simulated": self.plan.simulated,
+            "dataset": ", ".join(self.plan.fingerprints),
+        }
         self.tracker.start(self.header["ablation"], self.tags, spec, self.frame())
         self.runs = self.tracker.children(self.ids.values())
 
@@ -127,7 +133,9 @@ class Recorder:
             **self.tags,
             "harness.key": row.key,
             "harness.cell": name,
-            "harness.dataset": row.cell.config.data.name + ":" + self.plan.fingerprints[row.cell.config.data.name],
+            "harness.dataset": row.cell.config.data.name
+            + ":"
+            + self.plan.fingerprints[row.cell.config.data.name],
             **({"harness.baseline": row.baseline} if row.baseline else {}),
         }
 

@@ -56,7 +56,9 @@ class Stop:
                 signal.signal(number, signal.SIG_DFL)
                 signal.raise_signal(number)
             self.signal = number
-            console.print("stopping: finished stages are kept, trainings go on from their last checkpoint next time")
+            console.print(
+                "stopping: finished stages are kept, trainings go on from their last checkpoint next time"
+            )
 
         before = {number: signal.signal(number, caught) for number in (signal.SIGINT, signal.SIGTERM)}
         try:

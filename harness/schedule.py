@@ -144,7 +144,11 @@ def run_stages(
 
     def bundle(config: dict) -> PlacementGroupFactory:
         wants = config["node"]["resources"]
-        said = {"CPU": wants.get("cpu", 0), "GPU": wants.get("gpu", 0), "memory": wants.get("memory_gib", 0) * 2**30}
+        said = {
+            "CPU": wants.get("cpu", 0),
+            "GPU": wants.get("gpu", 0),
+            "memory": wants.get("memory_gib", 0) * 2**30,
+        }
         return PlacementGroupFactory([{k: v for k, v in said.items() if v} or {"CPU": 0.001}])
 
     (home.root / "tune").mkdir(parents=True, exist_ok=True)  # shared by all machines, as the home is

@@ -101,13 +101,23 @@ def _expected(kind: str) -> str:
         "dict": "a mapping",
         "model": "a mapping",
     }
-    return names.get(kind.split("_")[0], kind.replace("_", " "))
+    return names.get(kind.split("_", maxsplit=1)[0], kind.replace("_", " "))
 
 
 def _shown(value: Any) -> str:
-    names = {bool: "true or false", int: "a whole number", float: "a number", str: "the text", type(None): "nothing"}
+    names = {
+        bool: "true or false",
+        int: "a whole number",
+        float: "a number",
+        str: "the text",
+        type(None): "nothing",
+    }
     named = names.get(type(value), {list: "a list", dict: "a mapping"}.get(type(value), type(value).__name__))
-    return f"{named} {value!r}" if isinstance(value, int | float | str) and not isinstance(value, bool) else named
+    return (
+        f"{named} {value!r}"
+        if isinstance(value, int | float | str) and not isinstance(value, bool)
+        else named
+    )
 
 
 def _number_hint(value: Any) -> str:

@@ -99,5 +99,7 @@ class RunState:
             if stage.node.kind not in self.seconds:
                 return None
             spent = time.monotonic() - stage.started if stage.status == "running" else 0.0
-            work += max(0.0, self.seconds[stage.node.kind] - spent) * max(1.0, stage.node.resources.get("cpu", 1.0))
+            work += max(0.0, self.seconds[stage.node.kind] - spent) * max(
+                1.0, stage.node.resources.get("cpu", 1.0)
+            )
         return work / slots

@@ -141,7 +141,9 @@ class Tracker:
     def children(self, ids: Iterable[str]) -> dict[str, str]:
         """Cell id to run id, of the cells that have a finished child in this experiment."""
         wanted = set(ids)
-        runs = self._search([self._experiment], "tags.`harness.role` = 'cell' and attributes.status = 'FINISHED'")
+        runs = self._search(
+            [self._experiment], "tags.`harness.role` = 'cell' and attributes.status = 'FINISHED'"
+        )
         return {k: r.info.run_id for r in runs if (k := r.data.tags.get(CELL_TAG)) in wanted}
 
     def log_cell(

@@ -46,7 +46,9 @@ def run_stage(config: dict[str, Any]) -> None:
 
 def _publish(node: dict, home: Home, git_commit: str) -> bool:
     store = Store(home.store)
-    stage = BaselineStage(node["config"]["baseline"]) if "baseline" in node["config"] else STAGES[node["stage"]]
+    stage = (
+        BaselineStage(node["config"]["baseline"]) if "baseline" in node["config"] else STAGES[node["stage"]]
+    )
     report = _Throttled()
 
     def produce(out: Path) -> dict:

@@ -71,7 +71,9 @@ def parse_yaml(text: str, shown: str) -> Source:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise SpecError([Problem(shown, line, column, "", f"is no YAML: {error.problem or error.context}")]) from error
+        raise SpecError(
+            [Problem(shown, line, column, "", f"is no YAML: {error.problem or error.context}")]
+        ) from error
     except yaml.YAMLError as error:
         raise SpecError([Problem(shown, 1, 1, "", f"is no YAML: {' '.join(str(error).split())}")]) from error
     finally:
@@ -90,7 +92,9 @@ def _build(node: yaml.Node, path: KeyPath, source: Source, problems: list[Proble
     return loader.construct_object(node)
 
 
-def _mapping(node: yaml.MappingNode, path: KeyPath, source: Source, problems: list[Problem], loader: Any) -> dict:
+def _mapping(
+    node: yaml.MappingNode, path: KeyPath, source: Source, problems: list[Problem], loader: Any
+) -> dict:
     built: dict[Any, Any] = {}
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node)
@@ -100,7 +104,9 @@ def _mapping(node: yaml.MappingNode, path: KeyPath, source: Source, problems: li
         here = (*path, key)
         if key in built:
             first = source.places[here][0]
-            problems.append(Problem(source.path, *_at(key_node), str(key), f"is there twice (first in line {first})"))
+            problems.append(
+                Problem(source.path, *_at(key_node), str(key), f"is there twice (first in line {first})")
+            )
             continue
         source.places[here] = _at(key_node)
         built[key] = _build(value_node, here, source, problems, loader)

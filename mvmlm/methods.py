@@ -104,7 +104,11 @@ def build_method(config: dict, shapes: Shapes, *, loss: dict | None = None, seed
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         method = kind.build(options, shapes, loss)
-    method.description = {"method": {"name": config["name"], **asdict(options)}, **asdict(shapes), "loss": loss}
+    method.description = {
+        "method": {"name": config["name"], **asdict(options)},
+        **asdict(shapes),
+        "loss": loss,
+    }
     return method
 
 

@@ -46,7 +46,9 @@ class Registry(Generic[T]):
         def add(item: T) -> T:
             held = self._items.get(name)
             if held is not None and _place(held) != _place(item):
-                raise ConfigError(f"{self.kind} {name!r} is registered twice: {_place(held)} and {_place(item)}")
+                raise ConfigError(
+                    f"{self.kind} {name!r} is registered twice: {_place(held)} and {_place(item)}"
+                )
             self._items[name] = item
             return item
 

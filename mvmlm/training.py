@@ -149,7 +149,11 @@ class _Loop:
         started, images = time.perf_counter(), 0
         sums: dict[str, float] = {}
         batches = self.data.epoch(
-            self.config.batch_size, seed=self.seed, epoch=epoch, augment=self.augment, workers=self.config.workers
+            self.config.batch_size,
+            seed=self.seed,
+            epoch=epoch,
+            augment=self.augment,
+            workers=self.config.workers,
         )
         for step, (rows, given) in enumerate(batches):
             batch = given.to(self.device)

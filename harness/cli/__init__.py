@@ -40,7 +40,9 @@ def parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         sub.add_argument(
-            "--home", metavar="DIR", help="folder of the store and the MLflow file (default: $MVMLM_HOME, else .harness)"
+            "--home",
+            metavar="DIR",
+            help="folder of the store and the MLflow file (default: $MVMLM_HOME, else .harness)",
         )
         module.add_arguments(sub)
         sub.set_defaults(act=module.run)

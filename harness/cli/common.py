@@ -12,9 +12,13 @@ if TYPE_CHECKING:
 
 def add_ablation_arguments(parser: argparse.ArgumentParser) -> None:
     """``ABLATION --profile --set --seeds``."""
-    parser.add_argument("ablation", metavar="ABLATION", help="a YAML file, or the name of a shipped one: token_count")
     parser.add_argument(
-        "--profile", default="demo", help="the scale: demo (CPU, simulated data, minutes; the default) or paper"
+        "ablation", metavar="ABLATION", help="a YAML file, or the name of a shipped one: token_count"
+    )
+    parser.add_argument(
+        "--profile",
+        default="demo",
+        help="the scale: demo (CPU, simulated data, minutes; the default) or paper",
     )
     parser.add_argument(
         "--set",

@@ -10,7 +10,11 @@ HELP = "check this machine, and say what to do"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``doctor``."""
     parser.add_argument(
-        "--data", action="append", default=[], metavar="NAME=FOLDER", help="check a data set's folder too (repeatable)"
+        "--data",
+        action="append",
+        default=[],
+        metavar="NAME=FOLDER",
+        help="check a data set's folder too (repeatable)",
     )
 
 

@@ -11,7 +11,9 @@ KINDS = ("ablations", "methods", "encoders", "datasets", "reports", "tasks", "pr
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``ls``."""
-    parser.add_argument("kind", nargs="?", choices=KINDS, help="what to list (default: everything but encoders)")
+    parser.add_argument(
+        "kind", nargs="?", choices=KINDS, help="what to list (default: everything but encoders)"
+    )
     parser.add_argument("pattern", nargs="?", help="for encoders: a timm name pattern such as 'resnet*'")
 
 
@@ -46,7 +48,9 @@ def _ablations() -> Iterable[tuple[str, str]]:
 def _methods() -> Iterable[tuple[str, str]]:
     from mvmlm.methods import METHODS
 
-    return [(n, f"{_first(METHODS.get(n))} (reads {', '.join(sorted(METHODS.get(n).uses))})") for n in METHODS]
+    return [
+        (n, f"{_first(METHODS.get(n))} (reads {', '.join(sorted(METHODS.get(n).uses))})") for n in METHODS
+    ]
 
 
 def _encoders(pattern: str | None) -> Iterable[tuple[str, str]]:
@@ -60,7 +64,9 @@ def _datasets() -> Iterable[tuple[str, str]]:
 
     for name in DATASETS:
         reader = DATASETS.get(name)
-        release = {True: "releasable", False: "weights not releasable"}.get(reader.releasable, "licence: yours to check")
+        release = {True: "releasable", False: "weights not releasable"}.get(
+            reader.releasable, "licence: yours to check"
+        )
         yield name, f"{reader.title}; tasks: {', '.join(reader.tasks) or 'what its table holds'}; {release}"
         yield "", f"{reader.where} ({reader.licence})"
 

@@ -35,12 +35,23 @@ def run(args: argparse.Namespace) -> int:
 
     expansion, plan = expand_and_plan(args)
     return show_plan(
-        Console(highlight=False), expansion, plan, Home.find(args.home), address=args.address, cells=args.cells
+        Console(highlight=False),
+        expansion,
+        plan,
+        Home.find(args.home),
+        address=args.address,
+        cells=args.cells,
     )
 
 
 def show_plan(
-    console: Console, expansion: Expansion, plan: Plan, home: Home, *, address: str | None = None, cells: bool = False
+    console: Console,
+    expansion: Expansion,
+    plan: Plan,
+    home: Home,
+    *,
+    address: str | None = None,
+    cells: bool = False,
 ) -> int:
     """Print a plan; 1 when part of it cannot be placed on the cluster, 0 otherwise."""
     from rich.table import Table
@@ -56,9 +67,17 @@ def show_plan(
     seconds = estimates(store, list(plan.nodes.values()))
     console.print(f"[bold]{expansion.name}[/bold] ({expansion.profile}): {expansion.question}")
     done = sum(c.key in cached for c in plan.cells)
-    console.print(f"{len(plan.cells)} cells, {done} of them done; {len(plan.baselines)} rows that need no image\n")
+    console.print(
+        f"{len(plan.cells)} cells, {done} of them done; {len(plan.baselines)} rows that need no image\n"
+    )
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for name, side in (("stage", "left"), ("nodes", "right"), ("cached", "right"), ("each", "right"), ("needs", "left")):
+    for name, side in (
+        ("stage", "left"),
+        ("nodes", "right"),
+        ("cached", "right"),
+        ("each", "right"),
+        ("needs", "left"),
+    ):
         table.add_column(name, justify=side)
     for row in summary(plan, store):
         needs = ", ".join(f"{v:g} {k}" for k, v in row["resources"].items())
@@ -67,7 +86,9 @@ def show_plan(
     console.print(table)
     if cells:
         for cell in plan.cells:
-            console.print(f"  {cell.key}  {'done' if cell.key in cached else '    '}  {cell.name}", soft_wrap=True)
+            console.print(
+                f"  {cell.key}  {'done' if cell.key in cached else '    '}  {cell.name}", soft_wrap=True
+            )
     if address:
         with cluster(address) as machines:
             found = machines
@@ -79,7 +100,11 @@ def show_plan(
     work = total_time(needed, seconds)
     console.print(f"\nto do   {len(needed)} stages" + (f", {clock(work)} of work" if work else ""))
     if needed:
-        said = "unknown (no past run of each kind of stage in this store)" if left is None else f"at least {clock(left)}"
+        said = (
+            "unknown (no past run of each kind of stage in this store)"
+            if left is None
+            else f"at least {clock(left)}"
+        )
         console.print(f"time    {said} on {where} ({_capacity(capacity)})")
     for line in plan.missing.values():
         console.print(f"[yellow]missing[/yellow] {line}", soft_wrap=True)

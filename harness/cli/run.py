@@ -18,7 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_ablation_arguments(parser)
     parser.add_argument("--dry-run", action="store_true", help="print the plan and do nothing")
     parser.add_argument("--max-concurrent", type=int, metavar="N", help="at most N stages at once")
-    parser.add_argument("--address", help="an existing Ray cluster, HOST:PORT or auto (default: start one here)")
+    parser.add_argument(
+        "--address", help="an existing Ray cluster, HOST:PORT or auto (default: start one here)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

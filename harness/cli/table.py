@@ -12,7 +12,9 @@ EXAMPLES = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``table``."""
-    parser.add_argument("ablations", nargs="*", metavar="ABLATION", help="names of ablations (default: all that have run)")
+    parser.add_argument(
+        "ablations", nargs="*", metavar="ABLATION", help="names of ablations (default: all that have run)"
+    )
     parser.add_argument("--profile", help="take the newest run of this profile: demo or paper")
     parser.add_argument("--run", metavar="ID", help="take this MLflow parent run instead of the newest")
     parser.add_argument("--out", metavar="DIR", default="results", help="where to write (default: results)")
@@ -46,5 +48,7 @@ def run(args: argparse.Namespace) -> int:
             )
         write_comparison(console, tracker, home, runs[0].info.run_id, Path(args.out))
     if not known:
-        raise ConfigError(f"no runs in {home.tracking_uri} yet: python -m harness run ablations/token_count.yaml")
+        raise ConfigError(
+            f"no runs in {home.tracking_uri} yet: python -m harness run ablations/token_count.yaml"
+        )
     return 0

@@ -10,7 +10,9 @@ HELP = "start the MLflow UI on the right store"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``ui``."""
     parser.add_argument("--port", type=int, default=5000, help="port to serve at (default 5000)")
-    parser.add_argument("--host", default="127.0.0.1", help="address to serve at (default: this machine only)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to serve at (default: this machine only)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -26,7 +28,9 @@ def run(args: argparse.Namespace) -> int:
         print(f"the runs are on a server already: {home.tracking_uri}")
         return 0
     if not (home.root / "mlflow.db").is_file():
-        raise ConfigError(f"{home.root}: no runs here yet; run an ablation first, or name the folder with --home")
+        raise ConfigError(
+            f"{home.root}: no runs here yet; run an ablation first, or name the folder with --home"
+        )
     print(f"MLflow UI at http://{args.host}:{args.port} on {home.tracking_uri} (Ctrl-C ends it)", flush=True)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", home.tracking_uri]

@@ -32,7 +32,9 @@ def score(context: Context) -> dict:
         result = BASELINES[config["baseline"]](breasts, task, **asked, options=said)
     else:
         run = PROTOCOLS.get(said.pop("protocol"))
-        features = breast_features(np.load(context.inputs["features"] / "features.npy", mmap_mode="r"), breasts)
+        features = breast_features(
+            np.load(context.inputs["features"] / "features.npy", mmap_mode="r"), breasts
+        )
         result = run(features, breasts, task, **asked, options=said)
     result.write(context.out)
     return {"metrics": result.metrics, "note": task.note(breasts)}
@@ -54,6 +56,8 @@ def breast_features(features: np.ndarray, breasts: pd.DataFrame) -> np.ndarray:
     """
     rows = breasts[["cc", "mlo"]].to_numpy()
     there = rows >= 0
-    total = np.where(there[..., None], np.asarray(features, np.float32)[np.where(there, rows, 0)], 0).sum(axis=1)
+    total = np.where(there[..., None], np.asarray(features, np.float32)[np.where(there, rows, 0)], 0).sum(
+        axis=1
+    )
     count = there.sum(axis=1, keepdims=True)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)

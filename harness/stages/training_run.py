@@ -61,7 +61,11 @@ def pretrain(context: Context) -> dict:
     )
     save_method(method, context.out)
     (context.out / "history.json").write_text(json.dumps(history, indent=1))
-    return {"breasts": len(training), "epochs": len(history), "parameters": sum(p.numel() for p in method.parameters())}
+    return {
+        "breasts": len(training),
+        "epochs": len(history),
+        "parameters": sum(p.numel() for p in method.parameters()),
+    }
 
 
 def training_breasts(store: ImageStore, config: dict) -> pd.DataFrame:

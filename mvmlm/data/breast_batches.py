@@ -139,7 +139,9 @@ class BreastData:
                 yield rows, make(step)
             return
         with ThreadPoolExecutor(workers) as pool:
-            ahead: list[Future[Batch]] = [pool.submit(make, s) for s in range(min(workers * AHEAD, len(order)))]
+            ahead: list[Future[Batch]] = [
+                pool.submit(make, s) for s in range(min(workers * AHEAD, len(order)))
+            ]
             for step, rows in enumerate(order):
                 batch = ahead.pop(0).result()
                 if step + workers * AHEAD < len(order):

@@ -50,7 +50,9 @@ def read_dicom(path: Path, intensity: Intensity = "voi") -> Image:
     try:
         stored = dataset.pixel_array
     except Exception as error:
-        raise DataError(f"{path}: pixel data cannot be decoded, truncated perhaps ({_first_line(error)})") from error
+        raise DataError(
+            f"{path}: pixel data cannot be decoded, truncated perhaps ({_first_line(error)})"
+        ) from error
     if stored.ndim != 2:
         raise DataError(f"{path}: has {stored.ndim} dimensions of pixels; expected one plane of grey values")
     padding = _padding(dataset, stored)
@@ -62,7 +64,9 @@ def read_dicom(path: Path, intensity: Intensity = "voi") -> Image:
     return Image(values, _meta(dataset))
 
 
-def _to_unit(dataset: Any, stored: np.ndarray, intensity: Intensity, padding: np.ndarray | None) -> np.ndarray:
+def _to_unit(
+    dataset: Any, stored: np.ndarray, intensity: Intensity, padding: np.ndarray | None
+) -> np.ndarray:
     """Modality and VOI transforms, scaled so that their output range is [0, 1]."""
     from pydicom.pixels import apply_modality_lut
 
@@ -92,7 +96,9 @@ def _window(values: np.ndarray, dataset: Any) -> np.ndarray:
     center, width = (float(_first(dataset[name].value)) for name in ("WindowCenter", "WindowWidth"))
     function = str(dataset.get("VOILUTFunction") or "LINEAR").upper()
     if function == "SIGMOID":
-        return (1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - center) / max(width, 1e-6), -60, 60)))).astype(np.float32)
+        return (1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - center) / max(width, 1e-6), -60, 60)))).astype(
+            np.float32
+        )
     if function == "LINEAR_EXACT":
         return np.clip((values - center) / max(width, 1e-6) + 0.5, 0, 1).astype(np.float32)
     return np.clip((values - (center - 0.5)) / max(width - 1.0, 1e-6) + 0.5, 0, 1).astype(np.float32)

@@ -86,7 +86,9 @@ def _problems(table: pd.DataFrame) -> list[str]:
     for name, allowed in VALUES.items():
         bad = table[name].notna() & ~table[name].isin(allowed)
         _count(found, table, bad, f"{name} is none of {', '.join(map(str, allowed))}", name)
-    _count(found, table, (table["age"] < 0) | (table["age"] > 120), "age is not between 0 and 120 years", "age")
+    _count(
+        found, table, (table["age"] < 0) | (table["age"] > 120), "age is not between 0 and 120 years", "age"
+    )
     splits = table.dropna(subset=["split"]).groupby("patient_id")["split"].nunique()
     both = splits.index[splits > 1]
     if len(both):

@@ -144,7 +144,9 @@ def _prepare(job: _Job) -> tuple[bytes | None, dict | str]:
         tag = image.meta.laterality
         if tag is not None and tag != job.laterality:
             return None, f"laterality tag {tag}, table says {job.laterality}"
-        pixels, transform = to_store(image.values, job.height, job.width, intensity=job.intensity, crop=job.crop)
+        pixels, transform = to_store(
+            image.values, job.height, job.width, intensity=job.intensity, crop=job.crop
+        )
     except DataError as error:
         return None, str(error).removeprefix(f"{path}: ")
     return pixels.tobytes(), transform.as_dict()
@@ -180,7 +182,9 @@ class ImageStore:
             shape = (len(exams), said["height"], said["width"])
             pixels = np.memmap(folder / PIXELS, dtype="<u2", mode="r", shape=shape)
         except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"{folder}: no whole image store ({' '.join(str(error).split())[:120]})") from error
+            raise DataError(
+                f"{folder}: no whole image store ({' '.join(str(error).split())[:120]})"
+            ) from error
         return cls(exams, pixels)
 
     def __len__(self) -> int:

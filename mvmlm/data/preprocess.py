@@ -55,7 +55,9 @@ class Transform:
     def _mirrored(self, boxes: np.ndarray) -> np.ndarray:
         if not self.flipped:
             return boxes
-        return np.stack([self.width - boxes[:, 2], boxes[:, 1], self.width - boxes[:, 0], boxes[:, 3]], axis=1)
+        return np.stack(
+            [self.width - boxes[:, 2], boxes[:, 1], self.width - boxes[:, 0], boxes[:, 3]], axis=1
+        )
 
 
 def breast_mask(values: np.ndarray) -> np.ndarray:
@@ -127,12 +129,19 @@ def to_store(
         low, high = np.percentile(values[mask], PERCENTILES)
         values = np.clip((values - low) / max(high - low, 1e-6), 0, 1)
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    y0, y1, x0, x1 = (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1) if crop else (0, values.shape[0], 0, values.shape[1])
+    y0, y1, x0, x1 = (
+        (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1)
+        if crop
+        else (0, values.shape[0], 0, values.shape[1])
+    )
     flipped = chest_wall_is_right(mask)
     inside = values[y0:y1, x0:x1]
     inside = np.ascontiguousarray(inside[:, ::-1] if flipped else inside, np.float32)
     scale = min(height / inside.shape[0], width / inside.shape[1])
-    size = (min(width, max(1, round(inside.shape[1] * scale))), min(height, max(1, round(inside.shape[0] * scale))))
+    size = (
+        min(width, max(1, round(inside.shape[1] * scale))),
+        min(height, max(1, round(inside.shape[0] * scale))),
+    )
     small = cv2.resize(inside, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     top = (height - size[1]) // 2
     result = np.zeros((height, width), np.uint16)

@@ -21,7 +21,10 @@ def image_text_loss(views: Tensor, text: Tensor, batch: Batch, scale: Tensor, se
         ``same_patient`` and ``same_report``.
     """
     excluded, same = pair_masks(
-        batch.patient, batch.text_id, same_patient=settings["same_patient"], same_report=settings["same_report"]
+        batch.patient,
+        batch.text_id,
+        same_patient=settings["same_patient"],
+        same_report=settings["same_report"],
     )
     terms = []
     for view in range(views.shape[1]):

@@ -41,7 +41,11 @@ class ImageEncoder(nn.Module):
             self.stage = range(len(net.feature_info))[stage]
             if self.stage != len(net.feature_info) - 1:
                 net = timm.create_model(
-                    name, pretrained=pretrained, in_chans=1, features_only=True, out_indices=tuple(range(self.stage + 1))
+                    name,
+                    pretrained=pretrained,
+                    in_chans=1,
+                    features_only=True,
+                    out_indices=tuple(range(self.stage + 1)),
                 )
         except (RuntimeError, AssertionError, AttributeError, IndexError, OSError) as error:
             why = " ".join(str(error).split())[:160]

@@ -67,8 +67,12 @@ class MVMLM(Method):
     def __init__(self, options: Options, shapes: Shapes, loss: dict) -> None:
         super().__init__()
         if options.width % options.heads:
-            raise ConfigError(f"method.width={options.width} cannot be shared by method.heads={options.heads}")
-        self.encoder = ImageEncoder(options.encoder, options.pretrained, shapes.image_size, options.encoder_stage)
+            raise ConfigError(
+                f"method.width={options.width} cannot be shared by method.heads={options.heads}"
+            )
+        self.encoder = ImageEncoder(
+            options.encoder, options.pretrained, shapes.image_size, options.encoder_stage
+        )
         height, width = self.encoder.grid
         self.image = TokenEncoder(height * width, self.encoder.channels, options.tokens, options)
         text_tokens = options.text_tokens or options.tokens

@@ -48,7 +48,9 @@ class Block(nn.Module):
         """(B, N, D) to (B, N, D)."""
         batch, count, width = tokens.shape
         p = self.dropout if self.training else 0.0
-        query, key, value = self.qkv(self.norm1(tokens)).view(batch, count, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        query, key, value = (
+            self.qkv(self.norm1(tokens)).view(batch, count, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        )
         mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=p)
         tokens = tokens + F.dropout(self.out(mixed.transpose(1, 2).reshape(batch, count, width)), p)
         return tokens + F.dropout(self.down(F.gelu(self.up(self.norm2(tokens)))), p)

@@ -56,7 +56,11 @@ class Harness:
 
     def environment(self, **more: str) -> dict[str, str]:
         """Nothing of the caller's that could change what is run."""
-        kept = {k: v for k, v in os.environ.items() if k not in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS", "MVMLM_HOME")}
+        kept = {
+            k: v
+            for k, v in os.environ.items()
+            if k not in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS", "MVMLM_HOME")
+        }
         return {**kept, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT), "COLUMNS": "100", **more}
 
     def command(self, *args: str) -> list[str]:

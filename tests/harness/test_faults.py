@@ -33,7 +33,9 @@ def wait_for_checkpoint(harness, process, timeout: float = 180) -> Path:
     """Until the pretraining has written a checkpoint."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:
-        found = [p for p in harness.home.glob("work/*/*") if "checkpoint" in p.name and not p.name.endswith(".tmp")]
+        found = [
+            p for p in harness.home.glob("work/*/*") if "checkpoint" in p.name and not p.name.endswith(".tmp")
+        ]
         if found:
             return found[0]
         assert process.poll() is None, process.stdout.read()
@@ -117,7 +119,9 @@ def test_a_failing_cell_fails_alone(harness):
     (parent,) = tracker.invocations("micro")
     assert parent.info.status == "FAILED"
     experiment = tracker.experiment("micro", create=False)
-    (failed,) = tracker.client.search_runs([experiment], "attributes.status = 'FAILED' and tags.`harness.role` = 'cell'")
+    (failed,) = tracker.client.search_runs(
+        [experiment], "attributes.status = 'FAILED' and tags.`harness.role` = 'cell'"
+    )
     assert {a.path for a in tracker.client.list_artifacts(failed.info.run_id)} >= {"traceback.txt"}
 
 

@@ -57,7 +57,9 @@ def test_mvmlm_imports_without_ray_and_mlflow():
     assert "mvmlm" in said.stdout
 
 
-@pytest.mark.parametrize("command", [[], *[[c] for c in ("run", "plan", "table", "ui", "ls", "doctor", "clean")]])
+@pytest.mark.parametrize(
+    "command", [[], *[[c] for c in ("run", "plan", "table", "ui", "ls", "doctor", "clean")]]
+)
 def test_help_imports_nothing_heavy(command):
     code = (
         "import sys, runpy\n"
@@ -73,6 +75,10 @@ def test_help_imports_nothing_heavy(command):
 
 
 def test_no_file_has_grown_over_400_lines():
-    long = {str(p.relative_to(ROOT)): n for top in ("mvmlm", "baselines", "harness", "tests") for p in files(top)
-            if (n := len(p.read_text().splitlines())) > 400}
+    long = {
+        str(p.relative_to(ROOT)): n
+        for top in ("mvmlm", "baselines", "harness", "tests")
+        for p in files(top)
+        if (n := len(p.read_text().splitlines())) > 400
+    }
     assert long == {}

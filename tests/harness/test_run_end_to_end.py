@@ -23,7 +23,9 @@ def test_the_run_succeeds_and_says_where_everything_is(finished):
 
 def test_cells_share_their_stages(finished):
     harness, _ = finished
-    counts = {s: len(harness.stages(s)) for s in ("dataset", "images", "reports", "text", "pretrain", "features")}
+    counts = {
+        s: len(harness.stages(s)) for s in ("dataset", "images", "reports", "text", "pretrain", "features")
+    }
     assert counts == {"dataset": 1, "images": 1, "reports": 1, "text": 1, "pretrain": 2, "features": 2}
     assert len(harness.stages("evaluate")) == 4 + 2 * 2, "four cells; metadata and majority at two fractions"
 
@@ -52,7 +54,13 @@ def test_mlflow_holds_a_parent_and_a_child_a_cell(finished):
         assert 0 <= child.data.metrics["auc.breast.low"] <= child.data.metrics["auc.breast"] <= 1
         assert child.data.params["method.tokens"] in ("2", "4")
         assert len(tracker.client.get_metric_history(child.info.run_id, "pretrain/loss")) == 2
-        for tag in ("harness.key", "harness.git_commit", "harness.dataset", "harness.profile", "harness.data"):
+        for tag in (
+            "harness.key",
+            "harness.git_commit",
+            "harness.dataset",
+            "harness.profile",
+            "harness.data",
+        ):
             assert child.data.tags[tag] is not None
         names = {a.path for a in tracker.client.list_artifacts(child.info.run_id)}
         assert {"config.yaml", "predictions.parquet", "environment.json"} <= names
@@ -109,4 +117,8 @@ def test_cards_are_readable(finished):
     harness, _ = finished
     card = json.loads((harness.stages("pretrain")[0] / "card.json").read_text())
     assert card["stage"] == "pretrain" and card["seconds"] > 0
-    assert card["config"]["method"]["name"] == "mvmlm" and set(card["inputs"]) == {"images", "text", "reports"}
+    assert card["config"]["method"]["name"] == "mvmlm" and set(card["inputs"]) == {
+        "images",
+        "text",
+        "reports",
+    }

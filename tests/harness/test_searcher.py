@@ -32,7 +32,13 @@ class Driver:
         self.ends, self.trial = [], 0
         self.running: dict[str, Node] = {}
         self.searcher = StageSearcher(
-            nodes, set(done), capacity, {}, lambda n: None, lambda n, s, r: self.ends.append((n.key, s)), limit
+            nodes,
+            set(done),
+            capacity,
+            {},
+            lambda n: None,
+            lambda n, s, r: self.ends.append((n.key, s)),
+            limit,
         )
 
     def pull(self):
@@ -64,7 +70,9 @@ def test_a_stage_waits_for_its_inputs_and_for_room():
 
 def test_nothing_short_waits_behind_a_long_one_that_has_no_room():
     nodes = [node("pretrain", "p", {"images": "i"}, gpu=1.0), node("evaluate", "e", {"images": "i"}, cpu=1.0)]
-    driver = Driver([node("pretrain", "q", {"images": "i"}, gpu=1.0), *nodes], {"cpu": 1.0, "gpu": 1.0}, done={"i"})
+    driver = Driver(
+        [node("pretrain", "q", {"images": "i"}, gpu=1.0), *nodes], {"cpu": 1.0, "gpu": 1.0}, done={"i"}
+    )
     driver.pull()
     assert driver.keys() == ["e", "q"] or driver.keys() == ["e", "p"]
 
@@ -99,7 +107,11 @@ def test_a_stop_fails_nothing():
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.integers(1, 6), st.integers(1, 4), st.integers(1, 3), st.one_of(st.none(), st.integers(1, 3)), st.randoms()
+    st.integers(1, 6),
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.one_of(st.none(), st.integers(1, 3)),
+    st.randoms(),
 )
 def test_every_graph_ends_and_never_takes_more_than_there_is(n, cpus, gpus, limit, random):
     driver = Driver(chain(n), {"cpu": float(cpus), "gpu": float(gpus)}, limit=limit)

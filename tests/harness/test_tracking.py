@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pandas as pd
 import pytest
@@ -90,7 +89,9 @@ time.sleep(60)
 
 
 def test_a_killed_driver_leaves_no_run_running_for_long(home):
-    driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(home.root)], stdout=subprocess.PIPE, text=True)
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, str(home.root)], stdout=subprocess.PIPE, text=True
+    )
     run_id = driver.stdout.readline().strip()
     tracker = Tracker(home)
     assert tracker.close_stale() == 0, "its driver is alive"
@@ -111,8 +112,13 @@ def test_a_store_that_is_no_database_is_said_in_one_line(home):
 
 def _open(root: str) -> int:
     return subprocess.Popen(
-        [sys.executable, "-c", "import sys; from pathlib import Path; from harness.home import Home; "
-         "from harness.tracking import Tracker; Tracker(Home(Path(sys.argv[1])))", root]
+        [
+            sys.executable,
+            "-c",
+            "import sys; from pathlib import Path; from harness.home import Home; "
+            "from harness.tracking import Tracker; Tracker(Home(Path(sys.argv[1])))",
+            root,
+        ]
     )
 
 

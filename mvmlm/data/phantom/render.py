@@ -46,20 +46,20 @@ class Rendered:
     boxes: tuple[tuple[Finding, tuple[float, float, float, float]], ...]
 
 
-def render_breast(breast: Breast, contrast: float = 1.0) -> tuple[Rendered, ...]:
+def render_breast(breast: Breast, mass_contrast: float = 1.0, calcification_contrast: float = 1.0) -> tuple[Rendered, ...]:
     """Both views of a breast, in the order of ``breast.views``.
 
     Parameters
     ----------
     breast : Breast
-    contrast : float
-        Factor on the attenuation of masses and calcifications.
+    mass_contrast, calcification_contrast : float
+        Factors on what the bodies and spicules, and what the calcifications of findings add.
     """
     volume = gland_volume(breast.anatomy)
-    return tuple(_render(breast, view, volume, contrast) for view in breast.views)
+    return tuple(_render(breast, view, volume, (mass_contrast, calcification_contrast)) for view in breast.views)
 
 
-def _render(breast: Breast, view: View, volume: np.ndarray, contrast: float) -> Rendered:
+def _render(breast: Breast, view: View, volume: np.ndarray, contrasts: tuple[float, float]) -> Rendered:
     anatomy = breast.anatomy
     projection, above = _crop(anatomy, view.projection)
     rng = np.random.default_rng(view.seed)
@@ -69,7 +69,7 @@ def _render(breast: Breast, view: View, volume: np.ndarray, contrast: float) -> 
     gland = _gland(rng, anatomy, projection, volume, d, w) * _under_skin(edge)
     muscle = _muscle(rng, view.pectoral, projection, d)
     tissue = np.maximum(gland, muscle)
-    tissue += _lesions(breast.findings, projection, tissue, anatomy.thickness, contrast)
+    tissue += _lesions(breast.findings, projection, tissue, anatomy.thickness, contrasts)
     picture = np.full((view.projection.height, view.projection.width), np.nan, np.float32)
     rows, columns = slice(above, above + projection.height), slice(0, projection.width)
     picture[rows, columns] = np.where(inside, _expose(rng, tissue, edge, anatomy, projection), np.nan)
@@ -161,20 +161,24 @@ def _muscle(
 
 
 def _lesions(
-    findings: tuple[Finding, ...], projection: Projection, tissue: np.ndarray, thickness: float, contrast: float
+    findings: tuple[Finding, ...],
+    projection: Projection,
+    tissue: np.ndarray,
+    thickness: float,
+    contrasts: tuple[float, float],
 ) -> np.ndarray:
     """What the findings add to ``tissue``: replaced tissue counts with what it was."""
     added = np.zeros_like(tissue)
-    unit = np.float32(1 / (thickness * (GLAND - FAT)))
+    for_mass, for_calcium = (np.float32(contrast / (thickness * (GLAND - FAT))) for contrast in contrasts)
     for finding in findings:
         for rows, columns, path in body_path(finding, projection, tissue.shape):
             material = GLAND if finding.form == "asymmetry" else CARCINOMA
             replaced = FAT + (GLAND - FAT) * np.minimum(tissue[rows, columns], 1)
-            added[rows, columns] += path * (material - replaced) * unit * np.float32(contrast)
+            added[rows, columns] += path * (material - replaced) * for_mass
         for rows, columns, path in spicule_path(finding, projection, tissue.shape):
-            added[rows, columns] += path * np.float32((CARCINOMA - FAT) * contrast) * unit
+            added[rows, columns] += path * np.float32(CARCINOMA - FAT) * for_mass
         for rows, columns, path in grain_path(finding, projection, tissue.shape):
-            added[rows, columns] += path * np.float32((CALCIUM - FAT) * contrast) * unit
+            added[rows, columns] += path * np.float32(CALCIUM - FAT) * for_calcium
     return added
 
 

@@ -89,7 +89,7 @@ def write_exam(root: Path, options: PhantomOptions, index: int) -> Rows:
     folder.mkdir(parents=True, exist_ok=True)
     rows: Rows = {name: [] for name in TABLES}
     for breast in exam.breasts:
-        for view, rendered in zip(breast.views, render_breast(breast, options.contrast)):
+        for view, rendered in zip(breast.views, _rendered(breast, options)):
             picture = rendered.picture[:, ::-1] if breast.laterality == "R" else rendered.picture
             file = dataset(exam, breast, view, store(picture, exam.equipment, options.bits), options.bits)
             file.save_as(folder / f"{view.image_id}.dicom", enforce_file_format=True)
@@ -101,6 +101,10 @@ def write_exam(root: Path, options: PhantomOptions, index: int) -> Rows:
             )
             rows["metadata.csv"].append(metadata_row(file, view.image_id, exam.series_id))
     return rows
+
+
+def _rendered(breast: Breast, options: PhantomOptions) -> tuple[Rendered, ...]:
+    return render_breast(breast, options.mass_contrast, options.calcification_contrast)
 
 
 def _exams(root: Path, options: PhantomOptions, workers: int) -> Iterator[tuple[int, Rows]]:

@@ -15,7 +15,9 @@ import pandas as pd
 from mvmlm.errors import DataError
 from mvmlm.registry import Registry, did_you_mean
 
-DATASETS: Registry[type] = Registry("data set", packages=("mvmlm.data.readers",), entry_points="mvmlm.datasets")
+DATASETS: Registry[type] = Registry(
+    "data set", packages=("mvmlm.data.readers",), entry_points="mvmlm.datasets"
+)
 
 
 class Reader(ABC):
@@ -96,5 +98,7 @@ def read_csv(path: Path, columns: Iterable[str], **arguments: Any) -> pd.DataFra
     for column in columns:
         if column not in table:
             hint = did_you_mean(column, map(str, table.columns))
-            raise DataError(f"{path}: has no column {column!r}{hint} (it has: {', '.join(map(str, table.columns))})")
+            raise DataError(
+                f"{path}: has no column {column!r}{hint} (it has: {', '.join(map(str, table.columns))})"
+            )
     return table

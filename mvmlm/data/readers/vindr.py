@@ -17,9 +17,9 @@ BREASTS = "breast-level_annotations.csv"
 FINDINGS = "finding_annotations.csv"
 METADATA = "metadata.csv"
 BREAST_COLUMNS = (
-    "study_id image_id laterality view_position height width breast_birads breast_density split".split()
+    ["study_id", "image_id", "laterality", "view_position", "height", "width", "breast_birads", "breast_density", "split"]
 )
-FINDING_COLUMNS = "image_id finding_categories xmin ymin xmax ymax".split()
+FINDING_COLUMNS = ["image_id", "finding_categories", "xmin", "ymin", "xmax", "ymax"]
 SPLITS = {"training": "train", "test": "test"}
 
 #: Published finding category to the label it makes true.
@@ -56,7 +56,16 @@ class VinDr(Reader):
     releasable = None
     tasks = ("mass", "calcification", "malignancy")
     report_fields = frozenset(
-        ("age", "laterality", "density", "birads", "mass", "calcification", "asymmetry", "architectural_distortion")
+        (
+            "age",
+            "laterality",
+            "density",
+            "birads",
+            "mass",
+            "calcification",
+            "asymmetry",
+            "architectural_distortion",
+        )
     )
     outcome_fields = frozenset({"malignancy"})
 
@@ -89,7 +98,12 @@ class VinDr(Reader):
             table[column] = images.map(metadata[column])
         table = table.join(_findings(findings, table), on="image_id")
         views = dict.fromkeys(("path", "boxes", "image_height", "image_width", *LABELS), "view")
-        table.attrs["label_level"] = {**views, "birads": "breast", "density": "breast", "malignancy": "breast"}
+        table.attrs["label_level"] = {
+            **views,
+            "birads": "breast",
+            "density": "breast",
+            "malignancy": "breast",
+        }
         return validate(table)
 
     @classmethod
@@ -104,7 +118,9 @@ class VinDr(Reader):
 
 def _checked(root: Path) -> Path:
     if not (root / "images").is_dir():
-        raise DataError(f"{root}: no VinDr-Mammo here; expected images/<study>/<image>.dicom, {BREASTS}, {FINDINGS}")
+        raise DataError(
+            f"{root}: no VinDr-Mammo here; expected images/<study>/<image>.dicom, {BREASTS}, {FINDINGS}"
+        )
     return root
 
 
@@ -119,7 +135,9 @@ def _metadata(path: Path) -> pd.DataFrame:
     found = pd.DataFrame(
         {
             "image_id": table["SOP Instance UID"],
-            "age": pd.to_numeric(column("Patient's Age").str.extract(r"(\d+)", expand=False), errors="coerce"),
+            "age": pd.to_numeric(
+                column("Patient's Age").str.extract(r"(\d+)", expand=False), errors="coerce"
+            ),
             "pixel_spacing": pd.to_numeric(spacing.str.extract(r"([\d.]+)", expand=False), errors="coerce"),
             "manufacturer": column("Manufacturer"),
         }
