@@ -10,7 +10,10 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ["mvmlm-harness", "torch", "timm", "transformers", "ray", "mlflow", "optuna", "pydicom", "numpy", "scipy", "pandas", "scikit-learn", "lifelines"]
+PACKAGES = (
+    *("mvmlm-harness", "torch", "timm", "transformers", "ray", "mlflow", "optuna", "pydicom"),
+    *("numpy", "scipy", "pandas", "scikit-learn", "lifelines"),
+)
 
 
 @functools.cache

@@ -91,7 +91,8 @@ def take(data: dict, dotted: str, default: Any = None) -> Any:
 
 def _has(data: Any, path: KeyPath) -> bool:
     for part in path:
-        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
+        in_list = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        if in_list or (isinstance(data, dict) and part in data):
             data = data[part]
         else:
             return False

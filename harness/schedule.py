@@ -159,8 +159,8 @@ def run_stages(
                 search_alg=searcher,
                 num_samples=len(nodes),
                 reuse_actors=True,
-                trial_name_creator=lambda trial: _trial_name(trial),
-                trial_dirname_creator=lambda trial: _trial_name(trial),
+                trial_name_creator=_trial_name,
+                trial_dirname_creator=_trial_name,
             ),
             run_config=RunConfig(
                 name="stages",

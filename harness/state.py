@@ -71,9 +71,10 @@ class RunState:
             self.seconds[node.kind] = stage.seconds
 
     def status(self, cell: PlannedCell) -> str:
-        """A cell's status: its ``evaluate`` stage's, or ``running`` when any stage below it is running."""
+        """A cell's status: its ``evaluate`` stage's, or ``running`` when its own training or features are."""
         status = self.stages[cell.key].status
-        if status == "waiting" and any(self.stages[key].status == "running" for key in cell.stages.values()):
+        own = (cell.stages[name] for name in ("pretrain", "features") if name in cell.stages)
+        if status == "waiting" and any(self.stages[key].status == "running" for key in own):
             return "running"
         return status
 

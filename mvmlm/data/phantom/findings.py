@@ -20,6 +20,9 @@ CALCIFICATION = "Suspicious Calcification"
 ASYMMETRY = "Focal Asymmetry"
 DISTORTION = "Architectural Distortion"
 
+#: Rows and columns of the picture, and what lies there.
+Patch = tuple[slice, slice, np.ndarray]
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -63,7 +66,7 @@ class Finding:
 _RIM = {"round": 0.05, "indistinct": 0.45, "spiculated": 0.25, "asymmetry": 0.9}
 
 
-def body_path(finding: Finding, projection: Projection, shape: tuple[int, int]) -> Iterator[tuple[slice, slice, np.ndarray]]:
+def body_path(finding: Finding, projection: Projection, shape: tuple[int, int]) -> Iterator[Patch]:
     """Path length through the body of a finding, as patches of the picture.
 
     The chord of an ellipsoid along the line of sight: with ``M`` its quadratic form in the view's axes,
@@ -109,7 +112,7 @@ def _waviness(finding: Finding, angle: np.ndarray) -> np.ndarray:
     return 1 + sum(depth / (1 + i) * np.sin(k * angle + phase * (i + 1)) for i, k in enumerate(waves))
 
 
-def spicule_path(finding: Finding, projection: Projection, shape: tuple[int, int]) -> Iterator[tuple[slice, slice, np.ndarray]]:
+def spicule_path(finding: Finding, projection: Projection, shape: tuple[int, int]) -> Iterator[Patch]:
     """Path length through the spicules, drawn as tapering lines on a finer grid; yields as `body_path`."""
     if not len(finding.spicules):
         return
@@ -131,7 +134,7 @@ def spicule_path(finding: Finding, projection: Projection, shape: tuple[int, int
     yield rows, columns, path * np.float32(0.30 / 255)  # a sheet of fibres 3 mm deep
 
 
-def grain_path(finding: Finding, projection: Projection, shape: tuple[int, int]) -> Iterator[tuple[slice, slice, np.ndarray]]:
+def grain_path(finding: Finding, projection: Projection, shape: tuple[int, int]) -> Iterator[Patch]:
     """Path length through calcifications: each a blob of its volume, however coarse the grid; as `body_path`."""
     if not len(finding.grains):
         return

@@ -101,7 +101,7 @@ def simulate_exam(options: PhantomOptions, index: int) -> Exam:
     return Exam(
         study_id=identifier(options, "study", index),
         series_id=identifier(options, "series", index),
-        test=index in test_exams(options),
+        test=index in exams_of_test(options),
         age=age,
         age_known=bool(rng.random() > 0.11),  # VinDr-Mammo: about 2,260 of 20,000 images have no age
         density=density,
@@ -111,7 +111,7 @@ def simulate_exam(options: PhantomOptions, index: int) -> Exam:
     )
 
 
-def test_exams(options: PhantomOptions) -> frozenset[int]:
+def exams_of_test(options: PhantomOptions) -> frozenset[int]:
     """The exams of the test split: ``test_share`` of all, to the nearest exam."""
     order = _rng(options, _SPLIT, 0).permutation(options.exams)
     return frozenset(order[: round(options.test_share * options.exams)].tolist())

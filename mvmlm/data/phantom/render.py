@@ -46,7 +46,9 @@ class Rendered:
     boxes: tuple[tuple[Finding, tuple[float, float, float, float]], ...]
 
 
-def render_breast(breast: Breast, mass_contrast: float = 1.0, calcification_contrast: float = 1.0) -> tuple[Rendered, ...]:
+def render_breast(
+    breast: Breast, mass_contrast: float = 1.0, calcification_contrast: float = 1.0
+) -> tuple[Rendered, ...]:
     """Both views of a breast, in the order of ``breast.views``.
 
     Parameters
@@ -113,11 +115,12 @@ def _gland(
     """Dense share of each line of sight: the projected volume, and detail finer than its grid."""
     coarse = project_gland(volume, projection.angle)
     half = np.float32(anatomy.radius * anatomy.stretch)
-    columns = np.broadcast_to(d / np.float32(anatomy.depth) * coarse.shape[0] - np.float32(0.5), w.shape)
-    rows = (w / half + 1) * np.float32(coarse.shape[1] / 2) - np.float32(0.5)
-    smooth = cv2.remap(
-        np.ascontiguousarray(coarse.T), np.ascontiguousarray(columns), rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT
+    columns = np.ascontiguousarray(
+        np.broadcast_to(d / np.float32(anatomy.depth) * coarse.shape[0] - np.float32(0.5), w.shape)
     )
+    rows = (w / half + 1) * np.float32(coarse.shape[1] / 2) - np.float32(0.5)
+    grid = np.ascontiguousarray(coarse.T)
+    smooth = cv2.remap(grid, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
     smooth = np.clip(smooth, 0, 1)
     fine = power_law_noise(rng, w.shape, corner=FINEST_SHARED * projection.pixel)
     behind = np.float32(anatomy.depth) - d

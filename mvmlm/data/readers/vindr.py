@@ -16,8 +16,10 @@ from mvmlm.errors import DataError
 BREASTS = "breast-level_annotations.csv"
 FINDINGS = "finding_annotations.csv"
 METADATA = "metadata.csv"
-BREAST_COLUMNS = (
-    ["study_id", "image_id", "laterality", "view_position", "height", "width", "breast_birads", "breast_density", "split"]
+BREAST_COLUMNS = ("study_id", "image_id", "laterality", "view_position", "height", "width") + (
+    "breast_birads",
+    "breast_density",
+    "split",
 )
 FINDING_COLUMNS = ["image_id", "finding_categories", "xmin", "ymin", "xmax", "ymax"]
 SPLITS = {"training": "train", "test": "test"}
