@@ -1,4 +1,4 @@
-"""Custom-CLIP: single-view CLIP on the same data: pooled feature map against pooled text, no transformer, no L_II."""
+"""Custom-CLIP: single-view CLIP on the same data: pooled map against pooled text, no transformer, no L_II."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from mvmlm.models.image_encoder import ImageEncoder
 class CustomCLIP(Method):
     """Each view is aligned with its breast's report by itself; nothing ties the two views together.
 
-    Average pooling on both sides and a linear projection are ours: the paper names this baseline and says no more.
+    Average pooling on both sides and a linear projection are ours: the paper names this baseline and says no
+    more.
     """
 
     uses = frozenset({"text", "loss"})
@@ -56,7 +57,7 @@ class CustomCLIP(Method):
         return tokens.unflatten(0, (batch, views)), embedding.unflatten(0, (batch, views))
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        _, views = self.encode_image(batch.images)
+        views = self.encode_present(batch)[1]
         weight = batch.text_mask[..., None].to(batch.text.dtype)
         pooled = (batch.text * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1.0)
         text = F.normalize(self.text(pooled).float(), dim=-1)

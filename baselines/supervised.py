@@ -17,7 +17,8 @@ from mvmlm.models.image_encoder import ImageEncoder
 class Supervised(Method):
     """Binary cross-entropy on the mean of the views' logits, on the labels that the cell's fraction grants.
 
-    What is evaluated is its frozen features under the same protocol as every other arm's. Average pooling is ours.
+    What is evaluated is its frozen features under the same protocol as every other arm's. Average pooling is
+    ours.
     """
 
     uses = frozenset({"labels"})
@@ -42,11 +43,13 @@ class Supervised(Method):
         return cls(options, shapes)
 
     def encode_image(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        tokens = self._tokens(images)
+        maps = self.encoder(images.flatten(0, 1)).flatten(2).transpose(1, 2)
+        tokens = maps.unflatten(0, images.shape[:2])
         return tokens, F.normalize(tokens.mean(dim=2).float(), dim=-1)
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        logits = self.head(self._tokens(batch.images).mean(dim=2)).squeeze(-1).float()
+        pooled = self.encode_present(batch)[0].mean(dim=2)
+        logits = self.head(pooled).squeeze(-1).float()
         there = batch.view_mask.to(logits.dtype)
         logit = (logits * there).sum(dim=1) / there.sum(dim=1).clamp(min=1.0)
         known = ~torch.isnan(batch.labels) & batch.view_mask.any(dim=1)
@@ -55,7 +58,3 @@ class Supervised(Method):
         total = F.binary_cross_entropy_with_logits(logit[known], batch.labels[known])
         right = ((logit[known] > 0) == (batch.labels[known] > 0.5)).float().mean()
         return total, {"accuracy": float(right.detach())}
-
-    def _tokens(self, images: Tensor) -> Tensor:
-        maps = self.encoder(images.flatten(0, 1)).flatten(2).transpose(1, 2)
-        return maps.unflatten(0, images.shape[:2])

@@ -62,6 +62,11 @@ def find_profile(name: str, ablation: Path) -> Path:
     for folder in (ablation.parent / "profiles", SHIPPED / "profiles"):
         if (folder / f"{name}.yaml").is_file():
             return folder / f"{name}.yaml"
-    names = sorted({p.stem for f in (ablation.parent, SHIPPED) for p in (f / "profiles").glob("*.yaml")})
+    names = profile_names(ablation)
     what = f"no such profile{did_you_mean(name, names)} (known: {', '.join(names)})"
     raise SpecError([Problem("--profile", 1, 1, name, what)])
+
+
+def profile_names(ablation: Path) -> list[str]:
+    """Profiles that an ablation can be run at."""
+    return sorted({p.stem for f in (ablation.parent, SHIPPED) for p in (f / "profiles").glob("*.yaml")})

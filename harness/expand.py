@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
-from pydantic import ValidationError
-
+from harness.axes import Axes, resolve_axes
+from harness.checking import settings_part, valid_part
 from harness.config import CellConfig
-from harness.discover import find_ablation, find_profile
+from harness.discover import find_ablation, find_profile, profile_names
 from harness.errors import Problem, SpecError
-from harness.grid import Dimension, apply, dimension, points, settings
+from harness.grid import Dimension, apply, points, settings
 from harness.keys import canonical
-from harness.layers import Layers, take
-from harness.names import name_problems
-from harness.overrides import Overrides, read_overrides
+from harness.layers import Layer, Layers, take
+from harness.overrides import LISTS, Overrides, read_overrides
 from harness.spec import (
     OWN_COORDINATES,
+    OWNED,
     AblationSpec,
     ProfileFile,
     ProfilePart,
     TableConfig,
-    explain,
     path_problem,
 )
-from harness.yaml_source import Source, load_yaml
+from harness.table_checks import averaged_over, axis_problems, reference_problems, unmatched
+from harness.yaml_source import Source, Where, load_yaml
 from mvmlm.registry import did_you_mean
+
+NO_RESULT = {"resources": True, "train": {"workers"}}
+"""Settings that change no result: two cells that differ in nothing else are the same cell."""
+LISTS_OF_COORDINATES = ("tasks", "protocols", "seeds")
+"""Lists of the file that give the values of ``task``, ``protocol`` and ``seed``, in that order."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,10 @@ class Expansion:
         return {"ablation": self.name, "profile": self.profile, "spec": spec}
 
 
+STAND_IN = {"question": "?", "axes": {}, "tasks": [CellConfig().eval.task], "table": {"rows": ["seed"]}}
+"""Takes the place of required sections that are missing, so that the rest is checked all the same."""
+
+
 def expand_file(
     said: str, *, profile: str = "demo", overrides: list[str] | None = None, seeds: list[int] | None = None
 ) -> Expansion:
@@ -87,24 +97,33 @@ def expand_file(
     """
     path = find_ablation(said)
     source = load_yaml(path)
-    scale_path = find_profile(profile, path)
-    scale_source = load_yaml(scale_path)
-    spec = _model(AblationSpec, source)
-    scale = _model(ProfileFile, scale_source)
-    return _Expander(
-        path.stem, profile, source, spec, scale_source, scale, read_overrides(overrides, seeds)
-    ).expand()
+    scale_source = load_yaml(find_profile(profile, path))
+    spec, problems = _model(AblationSpec, source, STAND_IN)
+    scale, more = _model(ProfileFile, scale_source, {})
+    problems += more
+    known = profile_names(path)
+    for name in spec.profiles:
+        if name not in known:
+            what = f"is no profile{did_you_mean(name, known)} (known: {', '.join(known)})"
+            problems.append(source.problem(("profiles", name), f"profiles.{name}", what))
+    part = spec.profiles.get(profile, ProfilePart())
+    found = read_overrides(overrides, seeds, {*spec.axes, *part.axes})
+    expander = _Expander(path.stem, profile, source, spec, part, found)
+    expander.problems += [*problems, *found.problems]
+    expander.layers.layers.insert(0, Layer(scale_source, ("base",), scale.base))
+    return expander.expand()
 
 
-def _model(kind: type, source: Source) -> Any:
+def _model(kind: type, source: Source, stand_in: dict) -> tuple[Any, list[Problem]]:
+    """The file as a model, as far as it can be read, and what is wrong with it."""
     if not isinstance(source.data, dict):
-        raise SpecError(
-            [Problem(source.path, 1, 1, "", f"expected a mapping with {', '.join(kind.model_fields)}")]
-        )
-    try:
-        return kind.model_validate(source.data)
-    except ValidationError as error:
-        raise SpecError([source.problem(p, key, what) for p, key, what in explain(error, kind)]) from error
+        what = f"expected a mapping with {', '.join(kind.model_fields)}"
+        raise SpecError([Problem(source.path, 1, 1, "", what)])
+    model, _, found = valid_part(kind, source.data, stand_in)
+    problems = [source.problem(path, key, what) for path, key, what in found]
+    if model is None:
+        raise SpecError(problems)
+    return model, problems
 
 
 class _Expander:
@@ -116,147 +135,186 @@ class _Expander:
         profile: str,
         source: Source,
         spec: AblationSpec,
-        scale_source: Source,
-        scale: ProfileFile,
+        part: ProfilePart,
         overrides: Overrides,
     ) -> None:
-        self.name, self.profile, self.source, self.spec = name, profile, source, spec
-        self.overrides = overrides
-        self.part = spec.profiles.get(profile, ProfilePart())
+        self.name, self.profile, self.source = name, profile, source
+        self.spec, self.part, self.overrides = spec, part, overrides
         self.problems: list[Problem] = []
         self.layers = Layers()
-        self.layers.add(scale_source, ("base",), scale.base)
         self.layers.add(source, ("base",), spec.base)
-        self.layers.add(source, ("profiles", profile, "base"), self.part.base)
+        self.layers.add(source, ("profiles", profile, "base"), part.base)
+        own = "reference" in part.model_fields_set
+        self.reference = (part.reference if own else spec.table.reference) or {}
+        self.reference_place = self._at(*(("profiles", profile) if own else ("table",)), "reference")
 
     def expand(self) -> Expansion:
-        dimensions = self._dimensions()
-        for layer in self.overrides.layers({d.name for d in dimensions}):
-            self.layers.layers.append(layer)
+        broken = {problem.key.split(".")[0] for problem in self.problems}
+        axes = resolve_axes(self.spec, self.part, self.profile, self.source, self.overrides)
+        self.problems += axes.problems
+        self._owned()
+        self._override_layers(axes)
         base = self.layers.merged()
-        grid = {name: self._list(name) for name in ("tasks", "protocols", "seeds")}
-        self._validate(base)
-        self._table([d.name for d in dimensions])
+        grid = {name: self._list(name) for name in LISTS}
+        clean, found = settings_part(base)
+        self.problems += [self.layers.problem(path, key, what) for path, key, what in found]
+        self._values(axes, clean, grid)
+        if isinstance(self.source.data.get("axes"), dict):
+            self._table(axes, grid, broken)
         self._raise()
-        self._axis_values(dimensions, base)
+        cells = self._cells(axes, base, grid)
+        self._against_cells(axes, cells)
         self._raise()
-        cells = self._cells(dimensions, base, grid)
-        self._raise()
-        resolved = {"base": base, "axes": {d.name: [v.shown for v in d.values] for d in dimensions}, **grid}
-        coordinates = [*(d.name for d in dimensions), *OWN_COORDINATES]
-        table, question = self.spec.table, self.spec.question
-        return Expansion(self.name, self.profile, question, table, cells, coordinates, resolved)
+        return self._expansion(axes, base, grid, cells)
 
-    def _dimensions(self) -> list[Dimension]:
-        """Axes after the profile's changes and the overrides that pin one."""
-        axes = {name: (("axes", name), axis) for name, axis in self.spec.axes.items()}
-        for name, axis in self.part.axes.items():
-            axes[name] = (("profiles", self.profile, "axes", name), axis)
-        axes = {name: (place, axis) for name, (place, axis) in axes.items() if axis is not None}
-        self.axis_place = {name: place for name, (place, _) in axes.items()}
-        found = []
-        for name, (place, axis) in axes.items():
-            pinned = self.overrides.pin(name)
-            if isinstance(axis, list) and not axis:
-                self._say(place, name, "is an empty axis; give at least one value")
-                continue
-            dim = dimension(name, [pinned] if pinned is not None else axis)
-            for path in {p for v in dim.values for p in v.settings} | set(dim.when):
-                if why := path_problem(path):
-                    self._say(place, path, why)
-            shown = [canonical(v.shown) for v in dim.values]
-            for i, value in enumerate(shown):
-                if value in shown[:i]:
-                    self._say((*place, i), name, f"has the value {dim.values[i].shown!r} twice")
-            found.append(dim)
-        return found
+    def _expansion(self, axes: Axes, base: dict, grid: dict[str, list], cells: list[Cell]) -> Expansion:
+        shown = {d.name: [v.shown for v in d.values] for d in axes.dimensions}
+        table = self.spec.table.model_copy(update={"reference": self.reference or None})
+        return Expansion(
+            name=self.name,
+            profile=self.profile,
+            question=self.spec.question,
+            table=table,
+            cells=cells,
+            coordinates=[*shown, *OWN_COORDINATES],
+            resolved={"base": base, "axes": shown, **grid},
+        )
+
+    def _owned(self) -> None:
+        """Settings that the lists of tasks, protocols and seeds set must not stand in a base."""
+        for layer in self.layers.layers:
+            for path, name in OWNED.items():
+                if take(layer.data, path) is not None:
+                    place = (*layer.prefix, *path.split("."))
+                    what = f"is set by {name}; list its values there"
+                    self.problems.append(layer.source.problem(place, path, what))
+
+    def _override_layers(self, axes: Axes) -> None:
+        """Overrides on top; a data set's name first, so that its folder may stand before it."""
+        pinned = {d.name: d.values[0].settings for d in axes.dimensions if d.name in axes.pins}
+        ordered = sorted(self.overrides.settings, key=lambda o: o.key not in ("data", "data.name"))
+        for override in ordered:
+            own = {override.key: override.value}
+            changes = pinned.get(override.key, {}) if override.key in axes.places else own
+            if not any(path_problem(path) for path in changes):
+                self.layers.add(override.where.source, (), apply({}, changes))
 
     def _list(self, name: str) -> list:
-        own = getattr(self.part, name)
-        values = self.overrides.lists.get(name) or (own if own is not None else getattr(self.spec, name))
-        place = ("profiles", self.profile, name) if own is not None else (name,)
+        values, place = self._listed(name)
+        if not values:
+            self.problems.append(place.problem(name, "is empty; give at least one"))
         for i, value in enumerate(values):
             if value in values[:i]:
-                self._say((*place, i), name, f"has {value!r} twice")
+                self.problems.append(place.inside(i).problem(name, f"has {value!r} twice"))
         return list(values)
 
-    def _validate(self, base: dict) -> None:
-        """The settings that all cells have in common."""
-        try:
-            config = CellConfig.model_validate(base)
-        except ValidationError as error:
-            for path, key, what in explain(error, CellConfig):
-                self.problems.append(self.layers.problem(path, key, what))
-        else:
-            for path, what in name_problems(config):
-                self.problems.append(self.layers.problem(path, ".".join(path), what))
+    def _listed(self, name: str) -> tuple[list, Where]:
+        """One of the lists and where it stands: an override, the profile's section, or the top of the file."""
+        if name in self.overrides.lists:
+            override = self.overrides.lists[name]
+            return override.value, override.where
+        own = getattr(self.part, name)
+        if own is not None:
+            return own, self._at("profiles", self.profile, name)
+        return getattr(self.spec, name), self._at(name)
 
-    def _axis_values(self, dimensions: list[Dimension], base: dict) -> None:
-        """Each value of each axis by itself, so that a wrong one is said once and at its place."""
-        lists = {"tasks": "eval.task", "protocols": "eval.protocol"}
-        for name, path in lists.items():
-            for i, value in enumerate(self._list(name)):
-                self._one(apply(base, {path: value}), {path: value}, (name, i))
-        for dim in dimensions:
-            for i, value in enumerate(dim.values):
-                conditions = {path: allowed[0] for path, allowed in dim.when.items()}
-                place = self.axis_place[dim.name]
-                inner = ("values",) if dim.when else ()
-                self._one(apply(base, {**conditions, **value.settings}), value.settings, (*place, *inner, i))
+    def _values(self, axes: Axes, base: dict, grid: dict[str, list]) -> None:
+        """Each value by itself, so that a wrong one is said once and at its place."""
+        for path, name in OWNED.items():
+            place = self._listed(name)[1]
+            for i, value in enumerate(grid[name]):
+                for _, _, what in settings_part(apply(base, {path: value}))[1]:
+                    self.problems.append(place.inside(i).problem(name, what))
+        for dim in axes.dimensions:
+            place = axes.places[dim.name]
+            for path, allowed in dim.when.items():
+                for value in allowed:
+                    self._one(base, {path: value}, place.inside("when", path), {})
+            if dim.name not in axes.pins:
+                first = {path: allowed[0] for path, allowed in dim.when.items()}
+                for i, value in enumerate(dim.values):
+                    self._one(base, value.settings, axes.value_place(dim, i), first)
 
-    def _one(self, base: dict, changed: dict, place: tuple) -> None:
-        tops = {tuple(path.split(".")) for path in changed}
-        try:
-            config = CellConfig.model_validate(base)
-            found = [(path, ".".join(path), what) for path, what in name_problems(config)]
-        except ValidationError as error:
-            found = explain(error, CellConfig)
-        for path, key, what in found:
-            if any(path[: len(top)] == top or top[: len(path)] == path for top in tops):
-                self._say(place, key, what)
+    def _one(self, base: dict, changes: dict, place: Where, given: dict) -> None:
+        """Problems that some changes bring; those of the conditions ``given`` are said elsewhere."""
+        if any(path_problem(path) for path in (*changes, *given)):
+            return
+        elsewhere = [tuple(path.split(".")) for path in given if path not in changes]
+        for path, key, what in settings_part(apply(base, {**given, **changes}))[1]:
+            if not any(path[: len(other)] == other for other in elsewhere):
+                inner = [p for p in changes if p in (key, ".".join(map(str, path[: p.count(".") + 1])))]
+                self.problems.append(place.inside(*inner[:1]).problem(key, what))
 
-    def _table(self, axes: list[str]) -> None:
-        known = [*axes, *OWN_COORDINATES]
-        for side in ("rows", "columns"):
-            for i, name in enumerate(getattr(self.spec.table, side)):
-                if name not in known:
-                    what = f"{name!r} is no axis of this ablation{did_you_mean(name, known)} (it has: {', '.join(known)})"
-                    self._say(("table", side, i), f"table.{side}", what)
-        for name in self.spec.table.reference or {}:
-            if name not in known:
-                what = f"{name!r} is no axis of this ablation{did_you_mean(name, known)}"
-                self._say(("table", "reference", name), "table.reference", what)
+    def _table(self, axes: Axes, grid: dict[str, list], broken: set[str]) -> None:
+        dropped = [name for name, axis in self.part.axes.items() if axis is None]
+        said = [name for name in self.source.data["axes"] if name not in dropped]
+        known = list(dict.fromkeys([*said, *axes.places, *OWN_COORDINATES]))
+        self.problems += axis_problems(self.spec.table, self._at("table"), known)
+        values: dict[str, list | None] = dict.fromkeys(known)
+        for dim in axes.dimensions:
+            if dim.name not in axes.pins:
+                # Where its condition is not met, the axis shows the base's value: known only of the cells.
+                values[dim.name] = None if dim.when else [v.shown for v in dim.values]
+        for coordinate, name in zip(OWN_COORDINATES, LISTS_OF_COORDINATES):
+            if name not in self.overrides.lists and not broken & {name, "profiles"}:
+                values[coordinate] = grid[name]
+        self.problems += reference_problems(self.reference, self.reference_place, values)
 
-    def _cells(self, dimensions: list[Dimension], base: dict, grid: dict[str, list]) -> list[Cell]:
+    def _cells(self, axes: Axes, base: dict, grid: dict[str, list]) -> list[Cell]:
         cells: list[Cell] = []
         seen: dict[str, dict] = {}
-        for point in points(dimensions, base):
+        for point in points(axes.dimensions, base):
             changed = apply(base, settings(point))
-            shown = {name: value.shown for name, value in point.items()}
-            absent = {d.name: take(base, d.name) for d in dimensions if d.name not in point}
-            for protocol in grid["protocols"]:
-                for task in grid["tasks"]:
-                    for seed in grid["seeds"]:
-                        own = {"eval.task": task, "eval.protocol": protocol, "seed": seed}
-                        config = CellConfig.model_validate(apply(changed, own))
-                        place = {**absent, **shown, "task": task, "protocol": protocol, "seed": seed}
-                        said = canonical(config.model_dump(mode="json", exclude={"resources"}))
-                        if said in seen:
-                            self._twice(place, seen[said])
-                            return cells
-                        seen[said] = place
-                        cells.append(Cell(self.name, config, place))
+            shown = {
+                d.name: point[d.name].shown if d.name in point else take(changed, d.name)
+                for d in axes.dimensions
+            }
+            for protocol, task, seed in product(grid["protocols"], grid["tasks"], grid["seeds"]):
+                own = {"eval.task": task, "eval.protocol": protocol, "seed": seed}
+                config = CellConfig.model_validate(apply(changed, own))
+                place = {**shown, "task": task, "protocol": protocol, "seed": seed}
+                said = canonical(config.model_dump(mode="json", exclude=NO_RESULT))
+                if said in seen:
+                    self._twice(axes, place, seen[said])
+                    return cells
+                seen[said] = place
+                cells.append(Cell(self.name, config, place))
         return cells
 
-    def _twice(self, one: dict, other: dict) -> None:
+    def _against_cells(self, axes: Axes, cells: list[Cell]) -> None:
+        """What only shows when all cells are there; an override may narrow an ablation as it likes."""
+        places = [cell.coordinates for cell in cells]
+        averaged = averaged_over(self.spec.table, places)
+        if averaged and not self.problems:
+            what = f"an entry would average over {', '.join(averaged)}; add to table.rows or table.columns"
+            self.problems.append(self._at("table").problem("table", what))
+        if self.overrides or self.problems:
+            return
+        if self.reference and unmatched(self.reference, places):
+            self.problems.append(self._no_reference())
+        for dim in axes.dimensions:
+            if dim.when and not any(_met(dim, cell.config) for cell in cells):
+                self.problems.append(axes.places[dim.name].inside("when").problem(dim.name, "when is never met"))
+
+    def _no_reference(self) -> Problem:
+        place = self.reference_place
+        return place.problem(".".join(place.path), "matches no cell of this ablation")
+
+    def _twice(self, axes: Axes, one: dict, other: dict) -> None:
         differ = [k for k in one if one[k] != other.get(k)]
         first, second = ({k: p.get(k) for k in differ} for p in (other, one))
-        place = self.axis_place.get(differ[0], ("axes",)) if differ else ("axes",)
-        self._say(place, "axes", f"the points {first} and {second} are the same cell; drop one")
+        place = axes.places.get(differ[0], self._at("axes")) if differ else self._at("axes")
+        what = f"the points {first} and {second} are the same cell; drop one"
+        self.problems.append(place.problem("axes", what))
 
-    def _say(self, path: tuple, key: str, what: str) -> None:
-        self.problems.append(self.source.problem(path, key, what))
+    def _at(self, *path: Any) -> Where:
+        return Where(self.source, path)
 
     def _raise(self) -> None:
         if self.problems:
             raise SpecError(self.problems)
+
+
+def _met(dim: Dimension, config: CellConfig) -> bool:
+    said = config.model_dump(mode="json")
+    return all(take(said, path) in allowed for path, allowed in dim.when.items())

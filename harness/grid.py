@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.layers import put, take
+from harness.layers import of_data_set, put, take
 from harness.spec import Axis, Conditional
+from mvmlm.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def dimension(name: str, axis: Axis) -> Dimension:
     when = axis.when if isinstance(axis, Conditional) else {}
     values = []
     for item in raw:
-        if isinstance(item, dict) and "label" in item:
+        if is_labelled(item):
             values.append(Value(item["label"], {k: v for k, v in item.items() if k != "label"}))
         else:
             values.append(Value(item, {name: item}))
@@ -53,11 +54,15 @@ def dimension(name: str, axis: Axis) -> Dimension:
     return Dimension(name, tuple(values), conditions)
 
 
+def is_labelled(item: Any) -> bool:
+    """Whether a value of an axis is a label with the paths that it sets."""
+    return isinstance(item, dict) and "label" in item
+
+
 def points(dimensions: list[Dimension], base: dict) -> Iterator[dict[str, Value]]:
     """Every combination, the last axis fastest; a conditional axis is left out where its condition is not met."""
-    ordered = sorted(dimensions, key=lambda d: bool(d.when))
     found: list[dict[str, Value]] = [{}]
-    for dim in ordered:
+    for dim in in_order(dimensions):
         grown = []
         for point in found:
             if all(_setting(point, base, path) in allowed for path, allowed in dim.when.items()):
@@ -70,14 +75,39 @@ def points(dimensions: list[Dimension], base: dict) -> Iterator[dict[str, Value]
         yield dict(sorted(point.items(), key=lambda item: place[item[0]]))
 
 
+def in_order(dimensions: list[Dimension]) -> list[Dimension]:
+    """Axes so that each comes after those that its condition reads; otherwise as they were.
+
+    Raises
+    ------
+    ConfigError
+        When conditions go in a circle.
+    """
+    left, ordered = list(dimensions), []
+    while left:
+        ready = next((d for d in left if not any(_sets(o, d.when) for o in left)), None)
+        if ready is None:
+            raise ConfigError(f"the conditions of {', '.join(d.name for d in left)} go in a circle")
+        left.remove(ready)
+        ordered.append(ready)
+    return ordered
+
+
+def _sets(dim: Dimension, paths: dict) -> bool:
+    return any(path in value.settings for value in dim.values for path in paths)
+
+
 def settings(point: dict[str, Value]) -> dict[str, Any]:
     """All dotted paths that a point sets."""
     return {path: v for value in point.values() for path, v in value.settings.items()}
 
 
 def apply(base: dict, changes: dict[str, Any]) -> dict:
-    """A copy of ``base`` with dotted paths set; only the sections that change are copied."""
-    result = dict(base)
+    """A copy of ``base`` with dotted paths set; only the sections that change are copied.
+
+    As with layers, another data set starts its ``data`` section anew.
+    """
+    result = dict(of_data_set(base, changes["data.name"]) if "data.name" in changes else base)
     for path in changes:
         top = path.split(".")[0]
         if isinstance(result.get(top), dict):

@@ -6,8 +6,11 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.config import DataConfig
 from harness.errors import Problem
 from harness.yaml_source import KeyPath, Source
+
+DEFAULT_DATA = DataConfig().name
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,8 @@ class Layers:
         result: dict[str, Any] = {}
         for layer in self.layers:
             said = layer.data.get("data")
-            if (
-                isinstance(said, dict)
-                and "name" in said
-                and said["name"] != (result.get("data") or {}).get("name")
-            ):
-                kept = {k: v for k, v in (result.get("data") or {}).items() if k not in ("root", "options")}
-                result["data"] = kept
+            if isinstance(said, dict) and "name" in said:
+                result = of_data_set(result, said["name"])
             merge(result, layer.data)
         return result
 
@@ -55,6 +53,14 @@ class Layers:
                 return layer.source.problem((*layer.prefix, *path), key, what)
         top = self.layers[-1]
         return top.source.problem(top.prefix, key, what)
+
+
+def of_data_set(settings: dict, name: Any) -> dict:
+    """The settings without ``data.root`` and ``data.options`` where those were given for another data set."""
+    data = settings.get("data")
+    if not isinstance(data, dict) or data.get("name", DEFAULT_DATA) == name:
+        return settings
+    return {**settings, "data": {k: v for k, v in data.items() if k not in ("root", "options")}}
 
 
 def merge(into: dict, more: dict) -> dict:

@@ -6,28 +6,35 @@ import dataclasses
 import functools
 import types
 import typing
+from collections.abc import Sequence
 from typing import Any
 
 from harness.config import CellConfig
+from harness.spec import number_hint
 from mvmlm.errors import ConfigError
 from mvmlm.registry import did_you_mean
+
+SEQUENCES = (list, tuple, Sequence)
+"""Type hints that a YAML list satisfies; all their items are of one type."""
 
 
 def name_problems(config: CellConfig) -> list[tuple[tuple[str, ...], str]]:
     """What no registry knows: (path, what is wrong)."""
-    problems = []
-    for path, value in (
-        (("data", "name"), config.data.name),
-        (("method", "name"), config.method.name),
-        (("reports", "source"), config.reports.source),
-        (("eval", "task"), config.eval.task),
-        (("eval", "protocol"), config.eval.protocol),
-    ):
-        if why := _unknown(path, value):
-            problems.append((path, why))
-    if not problems:
-        problems += [(("method", key), why) for key, why in _method_options(config)]
-        problems += [(("data", "options", key), why) for key, why in _reader_options(config)]
+    named = {
+        ("data", "name"): config.data.name,
+        ("method", "name"): config.method.name,
+        ("reports", "source"): config.reports.source,
+        ("eval", "task"): config.eval.task,
+        ("eval", "protocol"): config.eval.protocol,
+    }
+    problems = [(path, why) for path, value in named.items() if (why := _unknown(path, value))]
+    problems += [(("method", key), why) for key, why in _method_options(config)]
+    if why := _text_problem(config.text.encoder):
+        problems.append((("text", "encoder"), why))
+    if not _unknown(("data", "name"), config.data.name):
+        problems += [(("data", "options", *key), why) for key, why in _reader_options(config)]
+        if why := _fields_problem(config.data.name, config.reports.fields):
+            problems.append((("reports", "fields"), why))
     return problems
 
 
@@ -60,17 +67,17 @@ def _method_options(config: CellConfig) -> list[tuple[str, str]]:
     """Options that no registered method has, or of a type that the method does not take."""
     given = {k: v for k, v in config.method.model_dump().items() if k != "name"}
     known = _all_method_options()
-    own = _registry(("method", "name")).get(config.method.name).Options
-    hints = typing.get_type_hints(own)
+    methods = _registry(("method", "name"))
+    hints = _hints(methods.get(config.method.name).Options) if config.method.name in methods else {}
     found = []
     for key, value in given.items():
         if key not in known:
-            found.append(
-                (key, f"is an option of no method{did_you_mean(key, known)} (known: {', '.join(known)})")
-            )
-        elif key in hints and not _is(value, hints[key]):
-            found.append((key, f"expected {_type_name(hints[key])}, got {value!r}"))
-        elif key == "encoder" and (why := _encoder_problem(value)):
+            why = f"is an option of no method{did_you_mean(key, ('name', *known))} (known: {', '.join(known)})"
+        else:
+            why = _wrong_type(value, hints[key]) if key in hints else ""
+            if key == "encoder" and not why:
+                why = _encoder_problem(str(value))
+        if why:
             found.append((key, why))
     return found
 
@@ -81,14 +88,51 @@ def _all_method_options() -> tuple[str, ...]:
     return tuple(sorted({f.name for name in methods for f in dataclasses.fields(methods.get(name).Options)}))
 
 
-def _reader_options(config: CellConfig) -> list[tuple[str, str]]:
-    known = [f.name for f in dataclasses.fields(_registry(("data", "name")).get(config.data.name).Options)]
+def _reader_options(config: CellConfig) -> list[tuple[tuple[str, ...], str]]:
+    """Options that the reader does not have, of a type that it does not take, or out of its bounds."""
+    name, given = config.data.name, config.data.options
+    kind = _registry(("data", "name")).get(name).Options
+    known = [f.name for f in dataclasses.fields(kind)]
     said = ", ".join(known) or "none"
-    return [
-        (key, f"the {config.data.name} reader has no such option{did_you_mean(key, known)} (it has: {said})")
-        for key in config.data.options
-        if key not in known
-    ]
+    hints = _hints(kind)
+    found = []
+    for key, value in given.items():
+        if key not in known:
+            what = f"the {name} reader has no such option{did_you_mean(key, known)} (it has: {said})"
+            found.append(((key,), what))
+        elif key in hints and (why := _wrong_type(value, hints[key])):
+            found.append(((key,), why))
+    if found:
+        return found
+    try:
+        kind(**given)
+    except ConfigError as error:
+        named = next((key for key in given if f" {key}:" in str(error)), None)
+        return [((named,) if named else (), str(error))]
+    return []
+
+
+def _fields_problem(data: str, fields: list[str] | None) -> str:
+    from mvmlm.reports.guard import allowed_fields
+
+    if fields is None:
+        return ""
+    try:
+        allowed_fields(_registry(("data", "name")).get(data), fields)
+    except ConfigError as error:
+        return str(error).removeprefix("reports.fields: ")
+    return ""
+
+
+@functools.cache
+def _text_problem(encoder: str) -> str:
+    from mvmlm.models.text_encoder import resolve_encoder
+
+    try:
+        resolve_encoder(encoder)
+    except ConfigError as error:
+        return str(error).removeprefix("text.encoder: ")
+    return ""
 
 
 @functools.cache
@@ -101,18 +145,29 @@ def _encoder_problem(name: str) -> str:
     return f"timm knows no encoder {name!r}{near} (list them: python -m harness ls encoders)"
 
 
+@functools.cache
+def _hints(options: type) -> dict[str, Any]:
+    return typing.get_type_hints(options)
+
+
+def _wrong_type(value: Any, hint: Any) -> str:
+    if _is(value, hint):
+        return ""
+    return f"expected {_type_name(hint)}, got {value!r}{number_hint(value) if hint is float else ''}"
+
+
 def _is(value: Any, hint: Any) -> bool:
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return any(_is(value, inner) for inner in typing.get_args(hint))
-    if typing.get_origin(hint) is typing.Literal:
-        return value in typing.get_args(hint)
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if hint is type(None):
-        return value is None
-    return isinstance(value, hint) if isinstance(hint, type) else True
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_is(value, one) for one in inner)
+    if origin is typing.Literal:
+        return value in inner
+    if origin in SEQUENCES:
+        return isinstance(value, list | tuple) and all(_is(item, inner[0]) for item in value)
+    kind = origin or hint
+    if kind in (int, float):
+        return isinstance(value, int | kind) and not isinstance(value, bool)
+    return isinstance(value, kind) if isinstance(kind, type) else True
 
 
 def _type_name(hint: Any) -> str:
@@ -123,8 +178,13 @@ def _type_name(hint: Any) -> str:
         bool: "true or false",
         type(None): "nothing",
     }
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return " or ".join(_type_name(inner) for inner in typing.get_args(hint))
-    if typing.get_origin(hint) is typing.Literal:
-        return " or ".join(str(v) for v in typing.get_args(hint))
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_type_name(one) for one in inner)
+    if origin is typing.Literal:
+        return " or ".join(str(v) for v in inner)
+    if origin in SEQUENCES:
+        return f"a list, each {_type_name(inner[0])}"
+    if origin is not None:
+        return "a mapping"
     return names.get(hint, getattr(hint, "__name__", str(hint)))

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
 from harness.errors import Problem, SpecError
-from harness.layers import Layer, put
-from harness.spec import path_problem
-from harness.yaml_source import Source
+from harness.spec import OWNED, path_problem
+from harness.yaml_source import Source, Where, parse_yaml
 from mvmlm.registry import did_you_mean
 
 LISTS = ("seeds", "tasks", "protocols")
+
+
+@dataclass(frozen=True)
+class Override:
+    """One ``--set``."""
+
+    key: str
+    value: Any
+    where: Where
 
 
 @dataclass
@@ -23,62 +30,64 @@ class Overrides:
     Attributes
     ----------
     lists : dict
-        Values of ``seeds``, ``tasks``, ``protocols``.
-    settings : list of (key, value)
+        The last override of each of ``seeds``, ``tasks``, ``protocols``.
+    settings : list of Override
         In the order of the command line.
+    problems : list of Problem
+        What cannot be used.
     """
 
-    lists: dict[str, list] = field(default_factory=dict)
-    settings: list[tuple[str, Any]] = field(default_factory=list)
+    lists: dict[str, Override] = field(default_factory=dict)
+    settings: list[Override] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
-    def pin(self, axis: str) -> Any:
-        """The value that pins an axis; None where none does."""
-        return next((value for key, value in reversed(self.settings) if key == axis), None)
+    def pin(self, axis: str) -> Override | None:
+        """The override that pins an axis; None where none does."""
+        return next((o for o in reversed(self.settings) if o.key == axis), None)
 
-    def layers(self, axes: set[str]) -> list[Layer]:
-        """One layer an override that pins no axis."""
-        found = []
-        for number, (key, value) in enumerate(self.settings, start=1):
-            if key not in axes:
-                source = Source("--set", None, {(): (number, 1)})
-                found.append(Layer(source, (), put({}, key, value)))
-        return found
+    def __bool__(self) -> bool:
+        return bool(self.lists or self.settings)
 
 
-def read_overrides(given: list[str] | None, seeds: list[int] | None) -> Overrides:
+def read_overrides(
+    given: list[str] | None, seeds: list[int] | None, axes: Collection[str] = ()
+) -> Overrides:
     """Parse the command line's overrides.
 
-    Raises
-    ------
-    SpecError
-        With every override that cannot be used.
+    Parameters
+    ----------
+    axes : collection of str
+        Names of axes, which may be pinned whether or not they name a setting.
     """
-    found, problems = Overrides(), []
+    found = Overrides()
     for number, text in enumerate(given or [], start=1):
+        where = Where(Source("--set", None, {(): (number, 1)}))
         key, equals, raw = text.partition("=")
         key = key.strip()
-        try:
-            value = yaml.safe_load(raw)
-        except yaml.YAMLError:
-            problems.append(Problem("--set", number, 1, key, f"{raw!r} is no YAML value"))
-            continue
         if not equals or not key:
-            problems.append(Problem("--set", number, 1, text, "expected dotted.key=value"))
-        elif key in LISTS:
-            found.lists[key] = value if isinstance(value, list) else [value]
-        elif why := _unknown(key):
-            problems.append(Problem("--set", number, 1, key, why))
+            found.problems.append(where.problem(text, "expected dotted.key=value"))
+            continue
+        try:
+            value = parse_yaml(raw, "--set").data if raw.strip() else None
+        except SpecError as error:
+            what = f"{raw!r} is no value: {error.problems[0].what}"
+            found.problems.append(where.problem(key, what))
+            continue
+        if key in LISTS:
+            found.lists[key] = Override(key, value if isinstance(value, list) else [value], where)
+        elif why := "" if key in axes else _refusal(key, axes):
+            found.problems.append(where.problem(key, why))
         else:
-            found.settings.append((key, value))
-    if problems:
-        raise SpecError(problems)
-    if seeds:
-        found.lists["seeds"] = seeds
+            found.settings.append(Override(key, value, where))
+    if seeds is not None:
+        found.lists["seeds"] = Override("seeds", seeds, Where(Source("--seeds", None)))
     return found
 
 
-def _unknown(key: str) -> str:
+def _refusal(key: str, axes: Collection[str]) -> str:
+    if key in OWNED:
+        return f"is set by {OWNED[key]}; say --set {OWNED[key]}=[…]"
     why = path_problem(key)
-    if why and "." not in key:
-        return why if "did you mean" in why else why + did_you_mean(key, LISTS)
+    if why and (near := did_you_mean(key, (*LISTS, *axes))):
+        return why.partition(";")[0] + near
     return why

@@ -107,11 +107,12 @@ def build_plan(cells: list[Cell], facts: Facts | None = None) -> Plan:
     seen: set[str] = set()
     for cell in cells:
         stages = maker.chain(cell.config, STAGES["evaluate"])
+        shared = {name: stages[name] for name in ("dataset", "images") if name in stages}
         plan.cells.append(PlannedCell(cell, stages))
         plan.simulated |= facts.simulated(cell.config)
         plan.fingerprints[cell.config.data.name] = facts.fingerprint(cell.config.data)
         for name in BASELINES:
-            stages = maker.chain(cell.config, BaselineStage(name))
+            stages = maker.chain(cell.config, BaselineStage(name), shared)
             if stages["evaluate"] not in seen:
                 seen.add(stages["evaluate"])
                 plan.baselines.append(PlannedCell(cell, stages, baseline=name))
@@ -127,9 +128,11 @@ class _NodeMaker:
         self._nodes = nodes
         self._keys: dict[tuple[str, str], str] = {}
 
-    def chain(self, config: CellConfig, last: Stage) -> dict[str, str]:
-        """Keys of ``last`` and of everything below it, by stage name."""
-        keys: dict[str, str] = {}
+    def chain(
+        self, config: CellConfig, last: Stage, known: dict[str, str] | None = None
+    ) -> dict[str, str]:
+        """Keys of ``last`` and of everything below it, by stage name; those in ``known`` are taken as they are."""
+        keys = dict(known or {})
         self._make(config, last, keys)
         return keys
 

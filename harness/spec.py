@@ -13,6 +13,9 @@ from mvmlm.registry import did_you_mean
 OWN_COORDINATES = ("task", "protocol", "seed")
 FREE = (("method",), ("data", "options"))
 """Sections whose keys a method or a reader declares; they are checked by name later."""
+OWNED = {"eval.task": "tasks", "eval.protocol": "protocols", "seed": "seeds"}
+"""Settings that the ablation's lists set; giving them anywhere else would have no effect."""
+BRANCHES = ("list[any]", "Conditional")
 
 
 class Conditional(Section):
@@ -42,6 +45,7 @@ class ProfilePart(Section):
     seeds: list[int] | None = Field(None, min_length=1)
     tasks: list[str] | None = Field(None, min_length=1)
     protocols: list[str] | None = Field(None, min_length=1)
+    reference: dict[str, Any] | None = Field(None, description="in place of ``table.reference``")
 
 
 class AblationSpec(Section):
@@ -68,9 +72,17 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[tuple[tuple,
     """Pydantic's errors as (path, dotted key, what is wrong), without its jargon; one a place."""
     found: dict[tuple, tuple[tuple, str, str]] = {}
     for item in error.errors():
-        path = tuple(p for p in item["loc"] if p not in ("list[any]", "Conditional"))
+        if _other_branch(item):
+            continue
+        path = tuple(p for p in item["loc"] if p not in BRANCHES)
         found.setdefault(path, (path, ".".join(str(p) for p in path), _words(item, path, model)))
     return list(found.values())
+
+
+def _other_branch(item: ErrorDetails) -> bool:
+    """Whether an error is of the kind of axis that was not meant: a mapping means a conditional one."""
+    branch = item["loc"][-1]
+    return branch == "Conditional" or (branch == "list[any]" and isinstance(item["input"], dict))
 
 
 def _words(item: ErrorDetails, path: tuple, model: type[BaseModel]) -> str:
@@ -88,7 +100,8 @@ def _words(item: ErrorDetails, path: tuple, model: type[BaseModel]) -> str:
     bounds = {"greater_than": ">", "greater_than_equal": ">=", "less_than": "<", "less_than_equal": "<="}
     if kind in bounds:
         return f"is {given!r}; must be {bounds[kind]} {next(iter(limits.values())):g}"
-    return f"expected {_expected(kind)}, got {_shown(given)}{_number_hint(given)}"
+    hint = number_hint(given) if kind.startswith("float") else ""
+    return f"expected {_expected(kind)}, got {_shown(given)}{hint}"
 
 
 def _expected(kind: str) -> str:
@@ -120,7 +133,7 @@ def _shown(value: Any) -> str:
     )
 
 
-def _number_hint(value: Any) -> str:
+def number_hint(value: Any) -> str:
     """YAML 1.1 takes ``1e-3`` for a text; it wants a dot."""
     if isinstance(value, str) and "e" in value.lower() and "." not in value:
         try:
@@ -155,11 +168,11 @@ def path_problem(dotted: str) -> str:
     parts = tuple(dotted.split("."))
     model: type[BaseModel] = CellConfig
     for depth, part in enumerate(parts):
-        if any(parts[: len(free)] == free and depth >= len(free) for free in FREE):
-            return ""
         if part not in model.model_fields:
             nearest = did_you_mean(dotted, all_paths()) or did_you_mean(part, model.model_fields)
             return f"names no setting{nearest}"
+        if parts[: depth + 1] in FREE:
+            return "" if all(parts) else "names no setting"
         inner = _model_in(model.model_fields[part].annotation)
         if inner is None:
             return "" if depth == len(parts) - 1 else f"{'.'.join(parts[: depth + 1])} has no keys of its own"

@@ -28,8 +28,14 @@ class Temperature(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(math.log(1.0 / start)), requires_grad=learn)
 
     def forward(self) -> Tensor:
-        """The scale, at most 100."""
-        return self.log_scale.clamp(max=math.log(MAX_SCALE)).exp()
+        """The scale, at most 100.
+
+        The weight itself is held back, as CLIP does: a clamp of the value alone would leave a weight beyond
+        it without a gradient, and so there for good.
+        """
+        with torch.no_grad():
+            self.log_scale.clamp_(max=math.log(MAX_SCALE))
+        return self.log_scale.exp()
 
 
 def info_nce(
@@ -51,9 +57,11 @@ def info_nce(
     Returns
     -------
     Tensor, scalar
-        Mean of both directions: the cross-entropy of picking a row's partner (van den Oord et al. 2018; CLIP).
+        Mean of both directions: the cross-entropy of picking a row's partner (van den Oord et al. 2018;
+        CLIP).
     """
-    logits = scale * a.float() @ b.float().T
+    with torch.autocast(a.device.type, enabled=False):  # bf16 has three digits: too few at a scale of 100
+        logits = scale.float() * (a.float() @ b.float().T)
     diagonal = torch.eye(len(a), dtype=torch.bool, device=a.device)
     if excluded is not None:
         logits = logits.masked_fill(excluded & ~diagonal, -torch.inf)
@@ -79,8 +87,9 @@ def pair_masks(
     same_patient : {'mask', 'negative'}
         The other breast of one patient: set aside (the paper's negatives are other patients), or a negative.
     same_report : {'mask', 'negative', 'positive'}
-        Breasts of different patients with the same text: set aside, negatives, or positives. Synthetic reports
-        repeat, so this is an explicit choice.
+        Breasts with the same text: set aside, negatives, or positives. Synthetic reports repeat, so this is
+        an explicit choice. Set aside and positive hold for the breasts of one patient too, whatever
+        ``same_patient`` says: her two texts are one and the same input.
 
     Returns
     -------

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -37,13 +38,13 @@ class Shapes:
 
 
 class Method(nn.Module, ABC):
-    """Something that is trained and then encodes images. It knows nothing of data sets, stages or trackers.
+    """Something that is trained and then encodes images; it knows nothing of data sets, stages, trackers.
 
     Attributes
     ----------
     uses : frozenset of str
-        What it reads beside images: ``text``, ``loss`` (the loss section), ``labels``. Only these become part of
-        a training's key.
+        What it reads beside images: ``text``, ``loss`` (the loss section), ``labels``. Only these become part
+        of a training's key.
     Options : dataclass
         The ``method.*`` settings that it reads, with defaults.
     """
@@ -80,6 +81,20 @@ class Method(nn.Module, ABC):
         tokens : Tensor, shape (B, V, N, D)
         embedding : Tensor, shape (B, V, E), L2-normalised
         """
+
+    def encode_present(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """`encode_image` of the views that exist, and zeros in the places of those that do not.
+
+        A missing view must not even be encoded: in training, black images would move the batch statistics
+        of all others.
+        """
+        there = batch.view_mask
+        if there.all():
+            return self.encode_image(batch.images)
+        found = self.encode_image(batch.images[there][:, None])
+        tokens, embedding = (f.new_zeros(*there.shape, *f.shape[2:]) for f in found)
+        tokens[there], embedding[there] = found[0][:, 0], found[1][:, 0]
+        return tokens, embedding
 
     @abstractmethod
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
@@ -132,13 +147,18 @@ def load_method(folder: Path) -> Method:
     try:
         said = json.loads((folder / DESCRIPTION).read_text())
         weights = load_file(folder / WEIGHTS)
-    except Exception as error:
+        config = dict(said["method"])
+        shapes = Shapes(tuple(said["image_size"]), said["text_width"], said["text_length"])
+        loss = said["loss"]
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise DataError(f"{folder}: no whole method ({' '.join(str(error).split())[:120]})") from error
-    shapes = Shapes(**{f.name: said[f.name] for f in fields(Shapes)})
-    known = METHODS.get(said["method"]["name"])
-    config = dict(said["method"])
-    if "pretrained" in {f.name for f in fields(known.Options)}:
+    if "pretrained" in {f.name for f in fields(METHODS.get(config["name"]).Options)}:
         config["pretrained"] = False  # the weights come from the file, not from the hub
-    method = build_method(config, shapes, loss=said["loss"])
-    method.load_state_dict(weights)
+    method = build_method(config, shapes, loss=loss)
+    try:
+        method.load_state_dict(weights)
+    except RuntimeError as error:
+        why = " ".join(str(error).split())[:120]
+        raise DataError(f"{folder}: the weights are not those of {DESCRIPTION} ({why})") from error
+    method.description = {**method.description, "method": said["method"]}
     return method.eval()

@@ -1,4 +1,4 @@
-"""The training loop: AdamW, warm-up and cosine, a checkpoint an epoch, and the same numbers after a resume."""
+"""The training loop: AdamW, warm-up and cosine, a checkpoint an epoch; a resume changes no number."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -94,14 +95,15 @@ def train(
     Returns
     -------
     list of dict
-        One record an epoch: ``epoch, loss``, the method's own numbers, ``val_loss, lr, images_per_s, seconds``.
+        One record an epoch: ``epoch, loss``, the method's own numbers, ``val_loss, lr, images_per_s,
+        seconds``.
 
     Raises
     ------
     DataError
         With fewer than two breasts.
     TrainingError
-        When the loss is no longer finite.
+        When the loss or its gradient is no longer finite.
     """
     if len(data) < MIN_BREASTS:
         raise DataError(f"training needs at least {MIN_BREASTS} breasts with an image, there are {len(data)}")
@@ -143,7 +145,7 @@ class _Loop:
         self.weights = [p for p in method.parameters() if p.requires_grad]
 
     def epoch(self, epoch: int) -> dict:
-        """One pass over the data; torch's random state starts from (seed, epoch), so that a resume changes nothing."""
+        """One pass over the data; torch's random state starts from (seed, epoch), so a resume is exact."""
         torch.manual_seed(self.seed * 1_000_003 + epoch)
         self.method.train()
         started, images = time.perf_counter(), 0
@@ -162,10 +164,11 @@ class _Loop:
                 group["lr"] = rate
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
                 loss, logs = self.method.loss(batch)
-            value = self._finite(loss, epoch, step, rows)
+            value = self._finite("loss", loss, epoch, step, rows)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.weights, self.config.grad_clip)
+            norm = torch.nn.utils.clip_grad_norm_(self.weights, self.config.grad_clip)
+            self._finite("norm of the gradient", norm, epoch, step, rows)
             self.optimiser.step()
             images += int(given.view_mask.sum())
             for name, number in {"loss": value, **logs}.items():
@@ -184,20 +187,20 @@ class _Loop:
             losses.append(float(loss))
         return sum(losses) / len(losses)
 
-    def _finite(self, loss: Tensor, epoch: int, step: int, rows) -> float:
-        value = float(loss.detach())
+    def _finite(self, what: str, number: Tensor, epoch: int, step: int, rows: np.ndarray) -> float:
+        value = float(number.detach())
         if not math.isfinite(value):
             names = self.data.image_ids(rows)
             shown = ", ".join(names[:6]) + (" …" if len(names) > 6 else "")
             raise TrainingError(
-                f"the loss is {value} in epoch {epoch}, step {step + 1}; try a smaller train.lr, or look at the "
-                f"images of this batch: {shown}"
+                f"the {what} is {value} in epoch {epoch}, step {step + 1}; try a smaller train.lr, or look "
+                f"at the images of this batch: {shown}"
             )
         return value
 
 
 def learning_rate(step: int, steps_per_epoch: int, config: TrainConfig) -> float:
-    """Linear warm-up to ``lr`` and a cosine from there to zero at the last step.
+    """Linear warm-up to ``lr`` and a cosine from there, to zero one step after the last.
 
     Parameters
     ----------
@@ -237,20 +240,21 @@ def _resume(path: Path, loop: _Loop) -> list[dict]:
     """Load a checkpoint; its history, or an empty one where there is none or it cannot be used."""
     if not path.is_file():
         return []
-    fresh = copy.deepcopy(loop.method.state_dict())
+    fresh = copy.deepcopy((loop.method.state_dict(), loop.optimiser.state_dict()))
     try:
         state = torch.load(path, map_location=loop.device, weights_only=True)
         if (state["config"], state["seed"]) != (_identity(loop.config), loop.seed):
             raise ValueError("it belongs to other settings")
         loop.optimiser.load_state_dict(state["optimiser"])
         loop.method.load_state_dict(state["method"])
+        return list(state["history"])
     except Exception as error:
         why = " ".join(str(error).split())[:120]
         log.warning("%s cannot be used (%s): this training starts from the beginning", path, why)
-        path.rename(path.with_suffix(".damaged"))
-        loop.method.load_state_dict(fresh)
+        os.replace(path, path.with_suffix(".damaged"))
+        loop.method.load_state_dict(fresh[0])
+        loop.optimiser.load_state_dict(fresh[1])
         return []
-    return state["history"]
 
 
 def _identity(config: TrainConfig) -> dict:

@@ -53,10 +53,14 @@ def main(argv: list[str] | None = None) -> int:
     """Run one subcommand; returns the exit code."""
     args = parser().parse_args(argv)
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    from harness.errors import SpecError
     from mvmlm.errors import MvmlmError
 
     try:
         return args.act(args)
+    except SpecError as error:
+        print(error, file=sys.stderr)
+        return 2
     except MvmlmError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -55,8 +55,8 @@ class BreastData:
     ----------
     store : ImageStore
     breasts : DataFrame
-        With ``patient_id`` and ``cc``, ``mlo``: rows of the store, −1 where a view is missing. Breasts with neither
-        view are left out.
+        With ``patient_id`` and ``cc``, ``mlo``: rows of the store, −1 where a view is missing. Breasts with
+        neither view are left out.
     text : TextTokens, optional
         With ``text_ids``, shape (n,), the row of each breast's report.
     labels : ndarray, shape (n,), float32, optional
@@ -89,7 +89,11 @@ class BreastData:
         return [str(i) for i in self.store.exams["image_id"].iloc[used[used >= 0]]]
 
     def order(self, batch_size: int, rng: np.random.Generator | None) -> list[np.ndarray]:
-        """Rows of each batch of an epoch: equal sizes, at most ``batch_size``, and at least two where there are two."""
+        """Rows of each batch of an epoch.
+
+        Sizes differ by one at most. None is above ``batch_size``, unless that would leave a breast by itself:
+        contrast and batch statistics need two.
+        """
         rows = np.arange(len(self)) if rng is None else rng.permutation(len(self))
         count = min(-(-len(rows) // batch_size), max(1, len(rows) // 2))
         return np.array_split(rows, count)
@@ -129,10 +133,10 @@ class BreastData:
         workers : int
             Threads that prepare batches ahead; they change nothing but the speed.
         """
-        order = self.order(batch_size, np.random.default_rng([seed, epoch]))
+        order = self.order(batch_size, np.random.default_rng([seed, epoch, 0]))
 
         def make(step: int) -> Batch:
-            return self.batch(order[step], augment, np.random.default_rng([seed, epoch, step]))
+            return self.batch(order[step], augment, np.random.default_rng([seed, epoch, step + 1]))
 
         if not workers:
             for step, rows in enumerate(order):

@@ -43,8 +43,8 @@ def read_dicom(path: Path, intensity: Intensity = "voi") -> Image:
         dataset = pydicom.dcmread(path)
     except InvalidDicomError as error:
         raise DataError(f"{path}: is no DICOM file") from error
-    except (OSError, EOFError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({_first_line(error)})") from error
+    except Exception as error:  # a damaged header fails inside pydicom in many ways
+        raise DataError(f"{path}: cannot be read, truncated perhaps ({_first_line(error)})") from error
     if "PixelData" not in dataset:
         raise DataError(f"{path}: has no pixel data")
     try:
@@ -55,13 +55,20 @@ def read_dicom(path: Path, intensity: Intensity = "voi") -> Image:
         ) from error
     if stored.ndim != 2:
         raise DataError(f"{path}: has {stored.ndim} dimensions of pixels; expected one plane of grey values")
+    try:
+        return Image(_shown(dataset, stored, intensity), _meta(dataset))
+    except (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: its header cannot be applied ({_first_line(error)})") from error
+
+
+def _shown(dataset: Any, stored: np.ndarray, intensity: Intensity) -> np.ndarray:
     padding = _padding(dataset, stored)
     values = _to_unit(dataset, stored, intensity, padding)
     if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
         values = 1.0 - values
     if padding is not None:
         values[padding] = 0.0
-    return Image(values, _meta(dataset))
+    return values
 
 
 def _to_unit(
@@ -71,9 +78,9 @@ def _to_unit(
     from pydicom.pixels import apply_modality_lut
 
     values = np.asarray(apply_modality_lut(stored, dataset), np.float32)
-    if intensity == "voi" and "VOILUTSequence" in dataset and len(dataset.VOILUTSequence):
+    if intensity == "voi" and dataset.get("VOILUTSequence"):
         return _voi_table(dataset, stored)
-    if intensity == "voi" and "WindowCenter" in dataset and "WindowWidth" in dataset:
+    if intensity == "voi" and dataset.get("WindowCenter") is not None and dataset.get("WindowWidth") is not None:
         return _window(values, dataset)
     there = values if padding is None else values[~padding]
     low, high = (float(there.min()), float(there.max())) if there.size else (0.0, 0.0)
@@ -95,13 +102,13 @@ def _window(values: np.ndarray, dataset: Any) -> np.ndarray:
     """The first window, by its function (DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3), with output range [0, 1]."""
     center, width = (float(_first(dataset[name].value)) for name in ("WindowCenter", "WindowWidth"))
     function = str(dataset.get("VOILUTFunction") or "LINEAR").upper()
+    if width < 1 if function == "LINEAR" else width <= 0:
+        raise ValueError(f"window width {width:g}; images.intensity=percentile reads without windows")
     if function == "SIGMOID":
-        return (1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - center) / max(width, 1e-6), -60, 60)))).astype(
-            np.float32
-        )
+        return 1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - center) / width, -60, 60)))
     if function == "LINEAR_EXACT":
-        return np.clip((values - center) / max(width, 1e-6) + 0.5, 0, 1).astype(np.float32)
-    return np.clip((values - (center - 0.5)) / max(width - 1.0, 1e-6) + 0.5, 0, 1).astype(np.float32)
+        return np.clip((values - center) / width + 0.5, 0, 1)
+    return np.clip((values - (center - 0.5)) / max(width - 1.0, 1e-6) + 0.5, 0, 1)
 
 
 def _padding(dataset: Any, stored: np.ndarray) -> np.ndarray | None:
@@ -110,9 +117,14 @@ def _padding(dataset: Any, stored: np.ndarray) -> np.ndarray | None:
     if value is None:
         return None
     limit = dataset.get("PixelPaddingRangeLimit")
-    low, high = sorted((int(value), int(value if limit is None else limit)))
+    low, high = sorted(_signed(int(v), dataset) for v in (value, value if limit is None else limit))
     mask = (stored >= low) & (stored <= high)
     return mask if mask.any() and not mask.all() else None
+
+
+def _signed(value: int, dataset: Any) -> int:
+    """Some writers give the padding of signed pixels as an unsigned number of the same 16 bits."""
+    return value - 2**16 if dataset.PixelRepresentation == 1 and value >= 2**15 else value
 
 
 def _meta(dataset: Any) -> Meta:

@@ -4,33 +4,22 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from mvmlm.data.pixels import read_image
-from mvmlm.data.preprocess import to_store
+from mvmlm.data.prepare import Job, one_thread, prepare, prepare_all
 from mvmlm.errors import DataError
 
 PIXELS, INDEX, SETTINGS, BAD = "pixels.raw", "index.parquet", "store.json", "bad_files.csv"
-CHUNK = 8
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What a worker needs for one image."""
-
-    number: int
-    path: str
-    laterality: str
-    height: int
-    width: int
-    intensity: str
-    crop: bool
+CHUNK = 8  # images a worker takes at once
+PRELOAD = ["mvmlm.data.prepare", "mvmlm.data.dicom", "pydicom.pixels"]  # imported once, not once a worker
+AHEAD = 2  # chunks a worker that are under way
 
 
 def build_image_store(
@@ -71,7 +60,7 @@ def build_image_store(
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     jobs = [
-        _Job(i, str(Path(root) / path), side, height, width, intensity, crop)
+        Job(i, str(Path(root) / path), side, height, width, intensity, crop)
         for i, (path, side) in enumerate(zip(exams["path"], exams["laterality"]))
     ]
     kept: list[int] = []
@@ -82,7 +71,7 @@ def build_image_store(
         for job, pixels, said in _in_order(jobs, workers):
             if pixels is None:
                 bad.append((exams["path"].iloc[job.number], said))
-                if len(bad) > max(allowed, 0):
+                if len(bad) > allowed:
                     _too_many(bad, job.number + 1, len(jobs), max_bad_share, root)
             else:
                 file.write(pixels)
@@ -119,37 +108,29 @@ def _too_many(bad: list, seen: int, total: int, share: float, root: Path) -> Non
     )
 
 
-def _in_order(jobs: Sequence[_Job], workers: int) -> Iterator[tuple[_Job, bytes | None, dict | str]]:
-    """Results in the order of the jobs; a reason in place of pixels where an image is bad."""
+def _in_order(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, bytes | None, dict | str]]:
+    """Results in the order of the jobs; a reason in place of pixels where an image is bad.
+
+    A few chunks are under way at a time: what is decoded and not yet written stays small, and stopping early leaves
+    little to wait for.
+    """
     if workers <= 1:
         for job in jobs:
-            yield job, *_prepare(job)
+            yield job, *prepare(job)
         return
+    chunks = iter([jobs[i : i + CHUNK] for i in range(0, len(jobs), CHUNK)])
     context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
-        for job, (pixels, said) in zip(jobs, pool.map(_prepare, jobs, chunksize=CHUNK)):
-            yield job, pixels, said
-
-
-def _one_thread() -> None:
-    import cv2
-
-    cv2.setNumThreads(1)
-
-
-def _prepare(job: _Job) -> tuple[bytes | None, dict | str]:
-    path = Path(job.path)
-    try:
-        image = read_image(path, job.intensity)
-        tag = image.meta.laterality
-        if tag is not None and tag != job.laterality:
-            return None, f"laterality tag {tag}, table says {job.laterality}"
-        pixels, transform = to_store(
-            image.values, job.height, job.width, intensity=job.intensity, crop=job.crop
-        )
-    except DataError as error:
-        return None, str(error).removeprefix(f"{path}: ")
-    return pixels.tobytes(), transform.as_dict()
+    context.set_forkserver_preload(PRELOAD)
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=one_thread) as pool:
+        under_way = deque((c, pool.submit(prepare_all, c)) for c in islice(chunks, workers * AHEAD))
+        try:
+            while under_way:
+                chunk, done = under_way.popleft()
+                for job, result in zip(chunk, done.result()):
+                    yield job, *result
+                under_way.extend((c, pool.submit(prepare_all, c)) for c in islice(chunks, 1))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 class ImageStore:
@@ -173,13 +154,16 @@ class ImageStore:
         Raises
         ------
         DataError
-            When a file is missing or shorter than the index says.
+            When a file is missing, or the pixels are not as many as the index says.
         """
         folder = Path(folder)
         try:
             said = json.loads((folder / SETTINGS).read_text())
             exams = pd.read_parquet(folder / INDEX)
             shape = (len(exams), said["height"], said["width"])
+            size, expected = (folder / PIXELS).stat().st_size, 2 * int(np.prod(shape))
+            if size != expected:
+                raise ValueError(f"{PIXELS} has {size} bytes where the index says {expected}")
             pixels = np.memmap(folder / PIXELS, dtype="<u2", mode="r", shape=shape)
         except (OSError, ValueError, KeyError) as error:
             raise DataError(

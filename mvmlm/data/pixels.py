@@ -10,6 +10,7 @@ import numpy as np
 from mvmlm.errors import DataError
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima", "")
+DICOM_PREAMBLE, DICOM_MAGIC = 128, b"DICM"  # files are often named by their UID alone, whose end is no suffix
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".pgm")
 
 
@@ -39,12 +40,15 @@ def read_image(path: Path, intensity: str = "voi") -> Image:
     DataError
         When it is not there, not readable, or of an unknown kind; one line with the path.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
     suffix = path.suffix.lower()
-    if suffix in PICTURE_SUFFIXES:
+    try:
+        with path.open("rb") as file:
+            is_dicom = file.read(DICOM_PREAMBLE + len(DICOM_MAGIC)).endswith(DICOM_MAGIC)
+    except OSError as error:
+        raise DataError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+    if suffix in PICTURE_SUFFIXES and not is_dicom:
         return Image(_picture(path), Meta())
-    if suffix in DICOM_SUFFIXES:
+    if is_dicom or suffix in DICOM_SUFFIXES:
         from mvmlm.data.dicom import read_dicom
 
         return read_dicom(path, intensity)
@@ -55,9 +59,12 @@ def _picture(path: Path) -> np.ndarray:
     """A picture by its own bit depth: 8 or 16 bits an unsigned value."""
     import cv2
 
-    raw = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_GRAYSCALE)
+    try:
+        raw = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_GRAYSCALE)
+    except (cv2.error, OSError) as error:
+        raise DataError(f"{path}: cannot be decoded ({' '.join(str(error).split())[:120]})") from error
     if raw is None:
         raise DataError(f"{path}: cannot be decoded, truncated perhaps")
-    if raw.dtype == np.float32:
-        return np.clip(raw, 0, 1)
-    return raw.astype(np.float32) / float(np.iinfo(raw.dtype).max)
+    if raw.dtype.kind == "f":
+        return np.nan_to_num(np.clip(raw, 0, 1)).astype(np.float32)
+    return np.clip(raw.astype(np.float32) / float(np.iinfo(raw.dtype).max), 0, 1)

@@ -11,7 +11,13 @@ from mvmlm.errors import DataError
 
 MASK_SIDE = 400  # pixels of the longer side at which the breast is looked for
 PERCENTILES = (0.5, 99.5)
+RIM_SHARE = 0.01  # of the image's longer side
 MIN_BREAST_SHARE = 0.01
+MIN_SPREAD = 1e-4  # standard deviation of grey values below which an image is blank
+#: Of that deviation, what must be left after blurring. White noise keeps 0.04; 91 real mammograms kept 0.79 or more,
+#: and cut-outs of them with little or no air 0.48 or more.
+MIN_COARSE_SHARE = 0.2
+BLUR = 8.0  # pixels at the reduced size
 
 
 @dataclass(frozen=True)
@@ -64,12 +70,14 @@ def breast_mask(values: np.ndarray) -> np.ndarray:
     """Where the breast is, bool (H, W): the largest bright region; labels, markers and thin borders are left out.
 
     Otsu's threshold, taken on the logarithm so that a few very bright pixels do not carry it away, at a reduced
-    size; the largest connected component; holes filled.
+    size; the largest connected component; holes filled. An image that is even, or nothing but noise, has none.
     """
     height, width = values.shape
     scale = min(1.0, MASK_SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
+    if _is_blank(small):
+        return np.zeros(values.shape, bool)
     rim = max(1, round(0.01 * min(size)))
     small[:rim], small[-rim:] = 0, 0
     grey = np.round(255 * np.log1p(50 * np.clip(small, 0, 1)) / np.log(51)).astype(np.uint8)
@@ -80,9 +88,22 @@ def breast_mask(values: np.ndarray) -> np.ndarray:
     if count < 2:
         return np.zeros(values.shape, bool)
     largest = (labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))).astype(np.uint8)
+    largest[:rim], largest[-rim:] = largest[rim], largest[-rim - 1]
     outlines, _ = cv2.findContours(largest, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(largest, outlines, -1, 1, cv2.FILLED)
     return cv2.resize(largest, (width, height), interpolation=cv2.INTER_NEAREST).astype(bool)
+
+
+def _is_blank(small: np.ndarray) -> bool:
+    spread = float(small.std())
+    return spread < MIN_SPREAD or float(cv2.GaussianBlur(small, (0, 0), BLUR).std()) < MIN_COARSE_SHARE * spread
+
+
+def _inner(mask: np.ndarray) -> np.ndarray:
+    """The mask without its rim, where pixels are part air; all of it where nothing else is left."""
+    side = 2 * round(RIM_SHARE * max(mask.shape)) + 1
+    inner = cv2.erode(mask.astype(np.uint8), np.ones((side, side), np.uint8)).astype(bool)
+    return inner if inner.any() else mask
 
 
 def chest_wall_is_right(mask: np.ndarray) -> bool:
@@ -109,7 +130,7 @@ def to_store(
     height, width : int
         Of the result; the aspect is kept and the rest padded with 0, half above and half below, all at the right.
     intensity : {'voi', 'percentile'}
-        ``percentile`` stretches the breast's own 0.5 to 99.5 percentiles to [0, 1].
+        ``percentile`` stretches the breast's own 0.5 to 99.5 percentiles, its rim left out, to [0, 1].
     crop : bool
         Crop to the breast's box; outside the breast, but inside the box, pixels stay as they are.
 
@@ -126,7 +147,7 @@ def to_store(
     if mask.mean() < MIN_BREAST_SHARE:
         raise DataError("no breast found: the image is blank or nearly so")
     if intensity == "percentile":
-        low, high = np.percentile(values[mask], PERCENTILES)
+        low, high = np.percentile(values[_inner(mask)], PERCENTILES)
         values = np.clip((values - low) / max(high - low, 1e-6), 0, 1)
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     y0, y1, x0, x1 = (

@@ -1,4 +1,4 @@
-"""The two contrastive terms over the views and the report of each breast; a missing view takes part in nothing."""
+"""The two contrastive terms over a breast's views and its report; a missing view takes part in nothing."""
 
 from __future__ import annotations
 

@@ -47,16 +47,19 @@ class ImageEncoder(nn.Module):
                     features_only=True,
                     out_indices=tuple(range(self.stage + 1)),
                 )
+            with torch.no_grad():
+                shape = net.eval()(torch.zeros(1, 1, *image_size))[-1].shape
         except (RuntimeError, AssertionError, AttributeError, IndexError, OSError) as error:
             why = " ".join(str(error).split())[:160]
-            raise ConfigError(f"method.encoder: {name!r} gives no feature map {stage} ({why})") from error
-        self.net = net.to(memory_format=torch.channels_last)
-        with torch.no_grad():
-            was = self.net.training
-            shape = self.net.eval()(torch.zeros(1, 1, *image_size))[-1].shape
-            self.net.train(was)
-        if len(shape) != 4:
-            raise ConfigError(f"method.encoder: {name!r} gives no C×H×W feature map")
+            raise ConfigError(
+                f"method.encoder: {name!r} gives no feature map {stage} of images of "
+                f"{image_size[0]}×{image_size[1]} ({why})"
+            ) from error
+        if len(shape) != 4 or shape[1] != net.feature_info.channels()[-1]:
+            raise ConfigError(
+                f"method.encoder: {name!r} gives no C×H×W feature map but one of shape {tuple(shape[1:])}"
+            )
+        self.net = net.train().to(memory_format=torch.channels_last)
         self.channels, self.grid = shape[1], (shape[2], shape[3])
 
     def forward(self, images: Tensor) -> Tensor:

@@ -42,9 +42,9 @@ class TokenEncoder(nn.Module):
 class MVMLM(Method):
     """Multi-view mammography and language: L_IT + λ·L_II with token transformers (the paper's MV-CLIP+Tr).
 
-    From the paper: 256 tokens on both sides, 4 blocks of 8 heads, global max pool, the encoders, the frozen text
-    encoder. Ours, because it says nothing: width and projection of 512, dropout 0.1, learnt positions, pre-norm,
-    one learnt temperature for both losses, λ = 1.
+    From the paper: 256 tokens on both sides, 4 blocks of 8 heads, global max pool, the encoders, the frozen
+    text encoder. Ours, because it says nothing: width and projection of 512, dropout 0.1, learnt positions,
+    pre-norm, one learnt temperature for both losses, λ = 1.
     """
 
     uses = frozenset({"text", "loss"})
@@ -98,7 +98,7 @@ class MVMLM(Method):
         return self.text(states)[1]
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        _, views = self.encode_image(batch.images)
+        views = self.encode_present(batch)[1]
         text = self.encode_text(batch.text, batch.text_mask)
         scale = self.temperature()
         image_text = image_text_loss(views, text, batch, scale, self.settings)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 class TokenProjection(nn.Module):
     """Positions to tokens: a linear map over the position axis, after one over the channels.
 
-    This is the paper's g: H·W pseudo-tokens are mixed to N. (The other reading, a change of width alone, would
-    leave the number of tokens as it is.)
+    This is the paper's g: H·W pseudo-tokens are mixed to N. (The other reading, a change of width alone,
+    would leave the number of tokens as it is.)
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ GLAND_GRID = (32, 48, 48)
 #: Dense share of the breast's volume, low and high, a density class. The mean over women of about 19 % and the
 #: 95 % below 45 % of Yaffe et al., «The myth of the 50-50 breast», Medical Physics 36(12), 2009, are the frame;
 #: the bounds between classes are ours.
-GLAND_SHARE = {"A": (0.03, 0.06), "B": (0.08, 0.14), "C": (0.17, 0.27), "D": (0.33, 0.48)}
+GLAND_SHARE = {"A": (0.01, 0.03), "B": (0.05, 0.10), "C": (0.16, 0.27), "D": (0.33, 0.48)}
 
 
 @dataclass(frozen=True)

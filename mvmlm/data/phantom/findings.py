@@ -131,7 +131,7 @@ def spicule_path(finding: Finding, projection: Projection, shape: tuple[int, int
             points = np.round((origin + np.outer((start, stop), end)) * 2**shift).astype(int)
             cv2.line(canvas, points[0], points[1], weight, thick, cv2.LINE_AA, shift)
     path = cv2.resize(canvas, None, fx=1 / fine, fy=1 / fine, interpolation=cv2.INTER_AREA).astype(np.float32)
-    yield rows, columns, path * np.float32(0.30 / 255)  # a sheet of fibres 3 mm deep
+    yield rows, columns, path * np.float32(0.22 / 255)  # a sheet of fibres 2 mm deep
 
 
 def grain_path(finding: Finding, projection: Projection, shape: tuple[int, int]) -> Iterator[Patch]:

@@ -163,7 +163,7 @@ def _place(rng: np.random.Generator, anatomy: Anatomy, radius: float) -> np.ndar
 
 def _rays(rng: np.random.Generator, radius: float, count: int) -> np.ndarray:
     directions = rng.standard_normal((count, 3))
-    lengths = radius * rng.uniform(1.3, 2.6, (count, 1))
+    lengths = radius * rng.uniform(1.4, 2.9, (count, 1))
     return directions / np.linalg.norm(directions, axis=1, keepdims=True) * lengths
 
 

@@ -61,7 +61,7 @@ class PhantomOptions:
     distortion_rate: float = 0.04
     benign_rate: float = 0.15
     mass_contrast: float = 2.0
-    calcification_contrast: float = 2.5
+    calcification_contrast: float = 4.0
     density_shares: tuple[float, ...] = (0.08, 0.27, 0.45, 0.20)
 
     def __post_init__(self) -> None:

@@ -21,7 +21,8 @@ BREAST_COLUMNS = ("study_id", "image_id", "laterality", "view_position", "height
     "breast_density",
     "split",
 )
-FINDING_COLUMNS = ["image_id", "finding_categories", "xmin", "ymin", "xmax", "ymax"]
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+FINDING_COLUMNS = ("image_id", "finding_categories", *CORNERS)
 SPLITS = {"training": "train", "test": "test"}
 
 #: Published finding category to the label it makes true.
@@ -73,8 +74,10 @@ class VinDr(Reader):
 
     def read(self, root: Path, options: Options | None = None) -> pd.DataFrame:
         root = _checked(Path(root))
-        breasts = read_csv(root / BREASTS, BREAST_COLUMNS, dtype={"study_id": str, "image_id": str})
-        findings = read_csv(root / FINDINGS, FINDING_COLUMNS, dtype={"image_id": str})
+        text = dict.fromkeys(("study_id", "image_id", "breast_birads", "breast_density"), str)
+        breasts = read_csv(root / BREASTS, BREAST_COLUMNS, dtype=text)
+        numbers = dict.fromkeys(CORNERS, float)
+        findings = read_csv(root / FINDINGS, FINDING_COLUMNS, dtype={"image_id": str, **numbers})
         metadata = _metadata(root / METADATA)
         images = breasts["image_id"]
         table = pd.DataFrame(
@@ -149,7 +152,7 @@ def _metadata(path: Path) -> pd.DataFrame:
 
 def _findings(findings: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     """Labels and boxes by image id; boxes are clipped to the image, as some of the published ones lie outside."""
-    sizes = images.set_index("image_id")[["image_height", "image_width"]].astype(float)
+    sizes = images.drop_duplicates("image_id").set_index("image_id")[["image_height", "image_width"]].astype(float)
     labels: dict[str, dict[str, bool]] = {}
     boxes: dict[str, list[dict]] = {}
     for row in findings.itertuples():

@@ -1,0 +1,83 @@
+"""Whether an ablation's table can be made of its cells: known before the first of them is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from harness.errors import Problem
+from harness.keys import canonical
+from harness.spec import TableConfig
+from harness.yaml_source import Where
+from mvmlm.registry import did_you_mean
+
+
+def axis_problems(table: TableConfig, where: Where, known: Sequence[str]) -> list[Problem]:
+    """Rows and columns that are no axis, or there twice.
+
+    Parameters
+    ----------
+    where : Where
+        Of the ``table`` section.
+    known : sequence of str
+        Axes, ``task``, ``protocol`` and ``seed``.
+    """
+    problems, seen = [], set()
+    for side in ("rows", "columns"):
+        for i, name in enumerate(getattr(table, side)):
+            place = where.inside(side, i)
+            if name not in known:
+                problems.append(place.problem(f"table.{side}", _no_axis(name, known)))
+            elif name in seen:
+                problems.append(place.problem(f"table.{side}", f"{name!r} is in the table twice"))
+            seen.add(name)
+    return problems
+
+
+def reference_problems(
+    reference: Mapping[str, Any], where: Where, values: Mapping[str, Sequence[Any] | None]
+) -> list[Problem]:
+    """Parts of the reference that are no axis, or no value of one.
+
+    Parameters
+    ----------
+    where : Where
+        Of the reference itself.
+    values : mapping
+        Coordinate to its values; None where any will do, because an override changed them.
+    """
+    problems, key = [], ".".join(where.path)
+    for name, value in reference.items():
+        place = where.inside(name)
+        if name not in values:
+            problems.append(place.problem(key, _no_axis(name, list(values))))
+        elif values[name] is not None and not any(_same(value, v) for v in values[name]):
+            has = ", ".join(str(v) for v in values[name])
+            near = did_you_mean(str(value), [str(v) for v in values[name]]) if isinstance(value, str) else ""
+            problems.append(place.problem(key, f"{name} is never {value!r}{near} (it is: {has})"))
+    return problems
+
+
+def unmatched(reference: Mapping[str, Any], cells: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether no cell is the reference."""
+    return not any(all(_same(v, cell.get(k)) for k, v in reference.items()) for cell in cells)
+
+
+def averaged_over(table: TableConfig, cells: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Coordinates, other than the seed, over which an entry of the table would average."""
+    named = (*table.rows, *table.columns)
+    entries: dict[str, dict[str, Any]] = {}
+    found: dict[str, None] = {}
+    for cell in cells:
+        first = entries.setdefault(canonical([cell.get(name) for name in named]), dict(cell))
+        if first != cell:
+            found.update(dict.fromkeys(k for k in cell if cell[k] != first[k]))
+    return [name for name in found if name != "seed" and name not in named]
+
+
+def _no_axis(name: str, known: Sequence[str]) -> str:
+    return f"{name!r} is no axis of this ablation{did_you_mean(name, known)} (it has: {', '.join(known)})"
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one == other and isinstance(one, bool) == isinstance(other, bool)

@@ -1,0 +1,42 @@
+"""Small ablation files for tests of reading, expanding and planning; no data and no training."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.errors import SpecError
+from harness.expand import Expansion, expand_file
+
+GOOD = """\
+question: Does it matter?
+axes:
+  method.tokens: [8, 16]
+seeds: [0]
+tasks: [mass]
+table:
+  rows: [method.tokens]
+"""
+
+Expand = Callable[..., Expansion]
+
+
+def expander(folder: Path) -> Expand:
+    """Writes a text as ``folder/a.yaml`` and expands it."""
+
+    def expand(text: str, **how) -> Expansion:
+        path = folder / "a.yaml"
+        path.write_text(textwrap.dedent(text))
+        return expand_file(str(path), **how)
+
+    return expand
+
+
+def problems(folder: Path, text: str, **how) -> list[str]:
+    """What is wrong with a text, a line each, without the folder."""
+    with pytest.raises(SpecError) as caught:
+        expander(folder)(text, **how)
+    return str(caught.value).replace(f"{folder}/", "").split("\n")

@@ -1,0 +1,70 @@
+"""The settings of a cell: strict, frozen, and named as they have always been."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from harness.config import CellConfig
+from harness.names import name_problems
+from harness.spec import all_paths
+
+PATHS = """
+data.name data.root data.options data.val_fraction data.test_fraction data.split_seed data.max_bad_share
+images.height images.width images.intensity images.crop reports.source reports.fields text.encoder
+text.max_length method.name loss.ii_weight loss.same_report loss.same_patient loss.temperature
+loss.learn_temperature train.epochs train.batch_size train.lr train.weight_decay train.warmup_epochs
+train.precision train.grad_clip train.shift train.intensity train.workers eval.task eval.protocol
+eval.fraction eval.representation eval.folds eval.strengths eval.draws resources.dataset.cpu
+resources.dataset.gpu resources.dataset.memory_gib resources.images.cpu resources.images.gpu
+resources.images.memory_gib resources.reports.cpu resources.reports.gpu resources.reports.memory_gib
+resources.text.cpu resources.text.gpu resources.text.memory_gib resources.pretrain.cpu
+resources.pretrain.gpu resources.pretrain.memory_gib resources.features.cpu resources.features.gpu
+resources.features.memory_gib resources.evaluate.cpu resources.evaluate.gpu resources.evaluate.memory_gib
+seed
+"""
+
+
+def test_settings_are_named_as_they_have_always_been():
+    """People's files and past runs hold these names: renaming one breaks them, adding one is a decision."""
+    assert all_paths() == PATHS.split()
+
+
+def test_every_default_is_valid_and_known():
+    config = CellConfig()
+    assert CellConfig.model_validate(config.model_dump()) == config
+    assert name_problems(config) == []
+
+
+@pytest.mark.parametrize("section", ["", "data", "method", "train", "eval", "resources"])
+def test_settings_are_frozen(section):
+    held = getattr(CellConfig(), section) if section else CellConfig()
+    name = next(iter(type(held).model_fields))
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(held, name, getattr(held, name))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"train": {"epochs": "3"}},
+        {"train": {"epochs": 3.0}},
+        {"train": {"epochs": True}},
+        {"train": {"lr": "0.1"}},
+        {"train": {"grad_clip": float("inf")}},
+        {"eval": {"strengths": [float("nan")]}},
+        {"images": {"crop": 1}},
+        {"images": {"crop": "yes"}},
+        {"data": {"name": 3}},
+        {"seed": 1.0},
+        {"sed": 1},
+        {"train": {"epoch": 3}},
+    ],
+)
+def test_nothing_is_converted_in_silence_and_nothing_unknown_is_taken(wrong):
+    with pytest.raises(ValidationError):
+        CellConfig.model_validate(wrong)
+
+
+def test_a_whole_number_serves_where_a_number_is_wanted():
+    assert CellConfig.model_validate({"loss": {"ii_weight": 1}}).loss.ii_weight == 1.0

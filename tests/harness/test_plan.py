@@ -1,0 +1,270 @@
+"""Which stages cells share, what moves a key, and what a plan says of time and place."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from harness.expand import expand_file
+from harness.facts import Facts
+from harness.plan import build_plan, total_time, unplaceable, wall_clock
+from harness.stages import Node
+from tests.harness.ablation_files import expander
+
+BASE = {
+    "data": {"name": "phantom", "options": {"exams": 24}},
+    "images": {"height": 64, "width": 48},
+    "method": {"name": "mvmlm", "encoder": "test_resnet", "width": 16, "depth": 1, "heads": 2, "tokens": 4},
+    "train": {"epochs": 2, "batch_size": 8},
+}
+
+
+@pytest.fixture
+def plan(tmp_path):
+    """Plans an ablation with these axes."""
+
+    def make(axes: dict, *overrides: str, tasks=("mass",), seeds=(0,), base=None, facts=None):
+        spec = {
+            "question": "q",
+            "base": BASE if base is None else base,
+            "axes": axes,
+            "seeds": list(seeds),
+            "tasks": list(tasks),
+            "table": {"rows": list(axes) or ["seed"], "columns": ["task"]},
+        }
+        cells = expander(tmp_path)(yaml.safe_dump(spec, sort_keys=False), overrides=list(overrides)).cells
+        return build_plan(cells, facts)
+
+    return make
+
+
+def count(plan, stage: str) -> int:
+    return sum(node.stage == stage for node in plan.nodes.values())
+
+
+def test_task_fraction_and_strengths_share_one_pretraining(plan):
+    found = plan({"eval.fraction": [0.1, 1.0], "eval.folds": [2, 3]}, tasks=("mass", "malignancy"))
+    assert len(found.cells) == 8
+    assert [count(found, stage) for stage in ALL[:-1]] == [1] * 6
+    assert len({cell.key for cell in found.cells}) == 8
+
+
+def test_protocols_share_one_pretraining(tmp_path, monkeypatch):
+    from mvmlm.evaluation.protocols import PROTOCOLS
+
+    PROTOCOLS.get("linear_probe")
+    monkeypatch.setitem(PROTOCOLS._items, "other", PROTOCOLS.get("linear_probe"))
+    path = tmp_path / "two.yaml"
+    path.write_text(
+        "question: q\naxes: {}\ntasks: [mass]\nprotocols: [linear_probe, other]\ntable: {rows: [protocol]}\n"
+    )
+    found = build_plan(expand_file(str(path)).cells)
+    assert (len(found.cells), count(found, "pretrain"), count(found, "features")) == (2, 1, 1)
+
+
+def test_a_supervised_training_is_one_task_and_one_fraction(plan):
+    found = plan({"method.name": ["supervised"], "eval.fraction": [0.1, 1.0]}, tasks=("mass", "malignancy"))
+    assert (count(found, "pretrain"), count(found, "reports"), count(found, "text")) == (4, 0, 0)
+
+
+def test_seeds_share_what_draws_nothing(plan):
+    found = plan({"method.tokens": [2, 4]}, seeds=(0, 1, 2))
+    counts = [count(found, s) for s in ("images", "text", "pretrain", "features")]
+    assert counts == [1, 1, 6, 6]
+
+
+def test_wording_of_reports_touches_neither_images_nor_supervised_trainings(plan):
+    found = plan({"method.name": ["mvmlm", "supervised"], "reports.source": ["tabular", "template"]})
+    assert (count(found, "images"), count(found, "reports"), count(found, "text")) == (1, 2, 2)
+    assert count(found, "pretrain") == 3
+
+
+def test_baselines_depend_on_neither_method_nor_wording(plan):
+    found = plan({"method.tokens": [2, 4], "reports.source": ["tabular", "template"]}, tasks=("mass", "malignancy"))
+    assert sorted((c.baseline, c.cell.coordinates["task"]) for c in found.baselines) == [
+        (baseline, task) for baseline in ("majority", "metadata") for task in ("malignancy", "mass")
+    ]
+    assert all(set(c.stages) == {"dataset", "images", "evaluate"} for c in found.baselines)
+
+
+def test_inputs_come_before_what_needs_them(plan):
+    found = plan({"method.name": ["mvmlm", "custom_clip", "supervised"]})
+    seen: set[str] = set()
+    for key, node in found.nodes.items():
+        assert set(node.inputs.values()) <= seen
+        seen.add(key)
+
+
+ALL = ("dataset", "images", "reports", "text", "pretrain", "features", "evaluate")
+BELOW_IMAGES = ("images", "pretrain", "features", "evaluate")
+BELOW_REPORTS = ("reports", "text", "pretrain", "features", "evaluate")
+BELOW_TEXT = BELOW_REPORTS[1:]
+BELOW_PRETRAIN = BELOW_REPORTS[2:]
+MOVES = {
+    "data.root=/elsewhere": (),
+    "data.options.exams=25": ALL,
+    "data.val_fraction=0.3": BELOW_PRETRAIN,
+    "data.test_fraction=0.3": BELOW_REPORTS,
+    "data.split_seed=1": BELOW_REPORTS,
+    "data.max_bad_share=0.5": BELOW_IMAGES,
+    "images.height=80": BELOW_IMAGES,
+    "images.width=64": BELOW_IMAGES,
+    "images.intensity=percentile": BELOW_IMAGES,
+    "images.crop=false": BELOW_IMAGES,
+    "reports.source=tabular": BELOW_REPORTS,
+    "reports.fields=[age]": BELOW_REPORTS,
+    "text.encoder=some/hub-model": BELOW_TEXT,
+    "text.max_length=64": BELOW_TEXT,
+    "method.name=custom_clip": BELOW_PRETRAIN,
+    "method.tokens=8": BELOW_PRETRAIN,
+    "method.dropout=0.5": BELOW_PRETRAIN,
+    "loss.ii_weight=0.5": BELOW_PRETRAIN,
+    "loss.same_report=negative": BELOW_PRETRAIN,
+    "loss.same_patient=negative": BELOW_PRETRAIN,
+    "loss.temperature=0.1": BELOW_PRETRAIN,
+    "loss.learn_temperature=false": BELOW_PRETRAIN,
+    "train.epochs=3": BELOW_PRETRAIN,
+    "train.batch_size=4": BELOW_PRETRAIN,
+    "train.lr=0.01": BELOW_PRETRAIN,
+    "train.weight_decay=0.5": BELOW_PRETRAIN,
+    "train.warmup_epochs=0.5": BELOW_PRETRAIN,
+    "train.precision=bf16": BELOW_PRETRAIN,
+    "train.grad_clip=2.0": BELOW_PRETRAIN,
+    "train.shift=0.1": BELOW_PRETRAIN,
+    "train.intensity=0.2": BELOW_PRETRAIN,
+    "train.workers=3": (),
+    "tasks=malignancy": ("evaluate",),
+    "eval.fraction=0.5": ("evaluate",),
+    "eval.representation=tokens_max": ("features", "evaluate"),
+    "eval.folds=3": ("evaluate",),
+    "eval.strengths=[1.0]": ("evaluate",),
+    "eval.draws=50": ("evaluate",),
+    "resources.pretrain.cpu=2": (),
+    "resources.images.memory_gib=3": (),
+    "seeds=1": BELOW_PRETRAIN,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", MOVES)
+def test_a_setting_moves_exactly_the_stages_that_read_it(plan, change):
+    (before,) = plan({}).cells
+    (after,) = plan({}, change).cells
+    assert {name for name in ALL if before.stages[name] != after.stages[name]} == set(MOVES[change])
+
+
+def test_the_table_above_knows_every_setting():
+    from harness.spec import OWNED, all_paths
+
+    said = {change.split("=")[0] for change in MOVES}
+    resources = {path for path in all_paths() if path.startswith("resources.")}
+    unknown = {"data.name", "data.options", "eval.protocol"}
+    left = set(all_paths()) - said - resources - set(OWNED) - unknown
+    assert not left
+
+
+SUPERVISED_IGNORES = ["reports.source=tabular", "text.max_length=64", "loss.temperature=0.1", "method.tokens=8"]
+
+
+@pytest.mark.parametrize("change", SUPERVISED_IGNORES)
+def test_a_setting_that_a_method_does_not_read_moves_nothing(plan, change):
+    base = {**BASE, "method": {**BASE["method"], "name": "supervised"}}
+    (before,) = plan({}, base=base).cells
+    (after,) = plan({}, change, base=base).cells
+    assert before.stages == after.stages
+
+
+def test_what_is_in_no_key_still_reaches_the_worker(plan):
+    found = plan({}, "data.root=/elsewhere", "train.workers=3", "resources.pretrain.gpu=1")
+    nodes = {node.stage: node for node in found.nodes.values()}
+    assert nodes["images"].runtime == {"data_root": "/elsewhere"}
+    assert nodes["pretrain"].runtime == {"workers": 3}
+    assert nodes["pretrain"].resources["gpu"] == 1
+
+
+def test_missing_data_still_give_a_plan_that_says_so(plan, tmp_path):
+    unset = plan({}, "data.name=vindr")
+    assert unset.cells
+    assert list(unset.missing) == ["vindr"]
+    assert "--set data.root=" in unset.missing["vindr"]
+    nowhere = plan({}, "data.name=vindr", f"data.root={tmp_path / 'none'}")
+    assert str(tmp_path / "none") in nowhere.missing["vindr"]
+    assert not plan({}).missing
+
+
+def test_where_real_data_lie_is_in_no_key_and_what_they_are_is(plan, tmp_path):
+    """Two copies of a folder are the same data; another label is other data."""
+    table = "image_path,patient_id,laterality,view,mass\nx.png,p1,L,CC,{}\n"
+    keys = []
+    for name, label in (("one", 1), ("two", 1), ("three", 0)):
+        root = tmp_path / name
+        root.mkdir()
+        (root / "x.png").write_bytes(b"not looked at by a plan")
+        (root / "labels.csv").write_text(table.format(label))
+        found = plan({}, "data.name=table", f"data.root={root}", "data.options.columns={path: image_path}")
+        assert not found.missing
+        keys.append(found.cells[0].stages["images"])
+    assert keys[0] == keys[1] != keys[2]
+
+
+def node(key: str, seconds: str = "slow", needs=(), **resources: float) -> Node:
+    inputs = {f"i{n}": k for n, k in enumerate(needs)}
+    return Node("pretrain", key, 1, {}, inputs, seconds, resources or {"cpu": 1}, {})
+
+
+def test_time_is_bounded_by_the_longest_chain_and_by_the_work():
+    seconds = {"slow": 10.0, "quick": 1.0}
+    chain = [node("a"), node("b", "quick", ["a"]), node("c", needs=["b"])]
+    assert wall_clock(chain, seconds, {"cpu": 8}) == 21
+    wide = [node(str(i)) for i in range(8)]
+    assert wall_clock(wide, seconds, {"cpu": 2}) == 40
+    assert wall_clock(wide, seconds, {"cpu": 100}) == 10
+    heavy = [node(str(i), gpu=1, cpu=0.5) for i in range(4)]
+    assert wall_clock(heavy, seconds, {"cpu": 8, "gpu": 1}) == 40
+    assert wall_clock([], seconds, {"cpu": 2}) == 0
+    assert total_time(chain, seconds) == 21
+
+
+def test_time_is_unknown_where_one_kind_was_never_run():
+    nodes = [node("a"), node("b", "new")]
+    assert wall_clock(nodes, {"slow": 10.0}, {"cpu": 2}) is None
+    assert total_time(nodes, {"slow": 10.0}) is None
+
+
+def test_what_no_machine_can_hold_is_named_with_what_the_largest_has():
+    machines = [{"cpu": 16, "gpu": 0, "memory_gib": 8}, {"cpu": 2, "gpu": 1, "memory_gib": 64}]
+    nodes = [
+        node("fits", cpu=16),
+        node("fits too", gpu=1, memory_gib=64),
+        node("too many", gpu=2),
+        node("on no single one", cpu=8, gpu=1),
+    ]
+    assert unplaceable(nodes, machines) == {
+        "too many": "pretrain wants 2 gpu; the largest machine has 1 gpu",
+        "on no single one": "pretrain wants 8 cpu, 1 gpu; the largest machine has 16 cpu, 1 gpu",
+    }
+    assert set(unplaceable(nodes, [])) == {n.key for n in nodes}
+
+
+class FrozenFacts(Facts):
+    """What the world says, held still, so that only this project's own choices are in the keys."""
+
+    def fingerprint(self, data) -> str:
+        return "a fingerprint"
+
+    def text_identity(self, encoder: str) -> str:
+        return "a text encoder"
+
+
+def test_the_keys_of_a_reference_cell_stay(plan):
+    """A change here makes every past result be computed anew: do it only on purpose."""
+    base = {**BASE, "images": {"height": 64, "width": 48, "intensity": "voi", "crop": True}}
+    (cell,) = plan({}, base=base, facts=FrozenFacts()).cells
+    assert cell.stages == {
+        "dataset": "ea588578b0590592fed6",
+        "images": "9419187ca7dd3ecec105",
+        "reports": "17201fc96a58e5433ddc",
+        "text": "0cd8bf8585cd462b036f",
+        "pretrain": "3408367f81da32dfb4b5",
+        "features": "ad169cb515f96d27b3de",
+        "evaluate": "649284754529b5166e8f",
+    }

@@ -1,0 +1,271 @@
+"""Whom a pretraining sees: never a test patient, neither her images nor her reports."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from harness.stages.base import Context
+from harness.stages.training_run import pretrain, training_breasts
+from mvmlm.data.exam_table import breast_table
+from mvmlm.data.image_store import ImageStore, build_image_store
+from mvmlm.data.readers import DATASETS
+from mvmlm.data.splits import carve_validation, label_fraction, with_split
+from mvmlm.methods import METHODS, WEIGHTS
+from mvmlm.models.text_encoder import TextTokens, encode_texts
+
+METHOD_NAMES = METHODS.names()
+SMALL = {"encoder": "test_resnet", "tokens": 2, "width": 8, "depth": 1, "heads": 2, "projection": 8}
+LOSS = {
+    "ii_weight": 1.0,
+    "same_report": "mask",
+    "same_patient": "mask",
+    "temperature": 0.07,
+    "learn_temperature": True,
+}
+SPLIT = {"test_fraction": 0.3, "split_seed": 1, "val_fraction": 0.25}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """Images, reports and token states of 12 simulated women — reports of the test patients included."""
+    folder = tmp_path_factory.mktemp("women")
+    reader = DATASETS.get("phantom")()
+    options = reader.Options(exams=12, height=96, width=80, test_share=0.34)
+    reader.generate(folder / "data", options)
+    exams = reader.read(folder / "data", options)
+    (folder / "images").mkdir()
+    build_image_store(exams, folder / "data", folder / "images", height=48, width=32)
+    breasts = breast_table(exams)
+    reports = pd.DataFrame({"breast_id": breasts.index, "text": [f"breast {b}" for b in breasts.index]})
+    (folder / "reports").mkdir()
+    reports.to_parquet(folder / "reports" / "reports.parquet", index=False)
+    (folder / "text").mkdir()
+    encode_texts(reports["text"].tolist(), "tiny_bert", 32, folder / "text", device="cpu")
+    return folder
+
+
+@pytest.fixture(params=["official split", "drawn split"])
+def women(request, made, tmp_path) -> Path:
+    """The data, with the set's own split or without one."""
+    if request.param == "official split":
+        return made
+    shutil.copytree(made, tmp_path / "women")
+    index = tmp_path / "women" / "images" / "index.parquet"
+    exams = pd.read_parquet(index)
+    exams["split"] = pd.array([pd.NA] * len(exams), dtype="string")
+    exams.to_parquet(index, index=False)
+    return tmp_path / "women"
+
+
+def config_of(name: str, fraction: float = 0.5) -> dict:
+    """The slice that stage ``pretrain`` hands on."""
+    kind = METHODS.get(name)
+    options = {k: v for k, v in SMALL.items() if k in kind.Options.__dataclass_fields__}
+    config = {
+        "method": {"name": name, **options},
+        "train": {"epochs": 2, "batch_size": 4, "precision": "fp32"},
+        "seed": 3,
+        "split": SPLIT,
+    }
+    if "loss" in kind.uses:
+        config["loss"] = LOSS
+    if "labels" in kind.uses:
+        config["labels"] = {"task": "mass", "fraction": fraction}
+    return config
+
+
+def run(name: str, women: Path, folder: Path, fraction: float = 0.5) -> dict:
+    """Stage ``pretrain`` for one method."""
+    for part in ("out", "work"):
+        (folder / part).mkdir(parents=True)
+    stages = ("images", "text", "reports") if "text" in METHODS.get(name).uses else ("images",)
+    return pretrain(
+        Context(
+            config=config_of(name, fraction),
+            inputs={stage: women / stage for stage in stages},
+            out=folder / "out",
+            work=folder / "work",
+            runtime={"workers": 0},
+            threads=1,
+            report=lambda record: None,
+        )
+    )
+
+
+@dataclass
+class Read:
+    """What was looked at: rows of the image store, rows of the token states, texts."""
+
+    images: set[int] = field(default_factory=set)
+    tokens: set[int] = field(default_factory=set)
+    texts: set[str] = field(default_factory=set)
+
+
+class WatchedRows:
+    """An array that notes which of its rows are read."""
+
+    def __init__(self, array: np.ndarray, seen: set[int]) -> None:
+        self.array, self.seen = array, seen
+        self.shape = array.shape
+
+    def __getitem__(self, rows):
+        self.seen.update(np.atleast_1d(np.arange(len(self.array))[rows]).tolist())
+        return self.array[rows]
+
+
+@pytest.fixture
+def seen(monkeypatch) -> Read:
+    """Notes every read of pixels and of token states, below anything that training code could do."""
+    read = Read()
+    open_store, open_text, id_of = ImageStore.open, TextTokens.open, TextTokens.id_of
+
+    def store(folder):
+        opened = open_store(folder)
+        opened.pixels = WatchedRows(opened.pixels, read.images)
+        return opened
+
+    def text(folder):
+        opened = open_text(folder)
+        return replace(opened, tokens=WatchedRows(opened.tokens, read.tokens))
+
+    def number(self, said):
+        read.texts.add(said)
+        return id_of(self, said)
+
+    monkeypatch.setattr(ImageStore, "open", store)
+    monkeypatch.setattr(TextTokens, "open", text)
+    monkeypatch.setattr(TextTokens, "id_of", number)
+    return read
+
+
+def table_of(women: Path) -> pd.DataFrame:
+    """Breasts with their split, as the scoring sees them."""
+    exams = pd.read_parquet(women / "images" / "index.parquet")
+    split = {k: v for k, v in SPLIT.items() if k != "val_fraction"}
+    return with_split(breast_table(exams), **split)
+
+
+def test_the_fixture_has_something_to_leak(women):
+    breasts = table_of(women)
+    counts = breasts.groupby("split")["patient_id"].nunique()
+    assert counts["test"] >= 3
+    assert counts["train"] >= 6
+    reports = pd.read_parquet(women / "reports" / "reports.parquet")
+    assert set(breasts.index[breasts["split"] == "test"]) <= set(reports["breast_id"])
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
+def test_no_image_and_no_text_of_a_test_patient_is_read(name, women, seen, tmp_path):
+    summary = run(name, women, tmp_path)
+    exams = pd.read_parquet(women / "images" / "index.parquet")
+    breasts = table_of(women)
+    tested = set(breasts.loc[breasts["split"] == "test", "patient_id"])
+    looked_at = set(exams["patient_id"].iloc[sorted(seen.images)])
+    assert not looked_at & tested
+    assert summary["breasts"] >= 2
+    if "labels" in METHODS.get(name).uses:
+        assert not seen.tokens
+        return
+    training = set(breasts.loc[breasts["split"] == "train", "patient_id"])
+    assert looked_at == training, "training and validation patients are both read"
+    owner = dict(zip((f"breast {b}" for b in breasts.index), breasts["patient_id"]))
+    number = {i: owner[t] for i, t in enumerate(texts_by_row(women))}
+    assert {owner[text] for text in seen.texts} == training
+    assert {number[row] for row in seen.tokens} == training
+
+
+def texts_by_row(women: Path) -> list[str]:
+    """Text of each row of the token states."""
+    return pd.read_parquet(women / "text" / "texts.parquet").sort_values("text_id")["text"].tolist()
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
+def test_other_images_texts_and_labels_of_test_patients_give_the_same_weights(name, women, tmp_path):
+    """Seen from outside: whatever test patients bring, the trained weights stay the same bits."""
+    run(name, women, tmp_path / "before")
+    other = tmp_path / "other"
+    shutil.copytree(women, other)
+    breasts = table_of(women)
+    tested = breasts["split"] == "test"
+    exams = pd.read_parquet(other / "images" / "index.parquet")
+    rows = exams["patient_id"].isin(breasts.loc[tested, "patient_id"]).to_numpy()
+    store = ImageStore.open(other / "images")
+    pixels = np.memmap(other / "images" / "pixels.raw", "<u2", "r+", shape=store.pixels.shape)
+    pixels[rows] = 65535 - pixels[rows]
+    pixels.flush()
+    if exams["split"].notna().all():  # a drawn split is stratified: there, labels decide who is tested
+        exams.loc[rows, "mass"] = ~exams.loc[rows, "mass"]
+        exams.to_parquet(other / "images" / "index.parquet", index=False)
+    tokens = TextTokens.open(other / "text").tokens
+    states = np.memmap(other / "text" / "tokens.raw", np.float16, "r+", shape=tokens.shape)
+    theirs = {f"breast {b}" for b in breasts.index[tested]}
+    states[[i for i, text in enumerate(texts_by_row(other)) if text in theirs]] = 7.0
+    states.flush()
+    run(name, other, tmp_path / "after")
+    before, after = (load_file(tmp_path / part / "out" / WEIGHTS) for part in ("before", "after"))
+    assert [k for k in before if not torch.equal(before[k], after[k])] == []
+
+
+@pytest.mark.parametrize("name", [n for n in METHOD_NAMES if "labels" not in METHODS.get(n).uses])
+def test_a_change_to_a_training_patient_does_change_the_weights(name, made, tmp_path):
+    """The test above would see a leak, if there were one."""
+    run(name, made, tmp_path / "before")
+    other = tmp_path / "other"
+    shutil.copytree(made, other)
+    breasts = training_breasts(ImageStore.open(made / "images"), config_of(name))
+    row = breasts.loc[breasts["part"] == "train", "cc"].iloc[0]
+    store = ImageStore.open(other / "images")
+    pixels = np.memmap(other / "images" / "pixels.raw", "<u2", "r+", shape=store.pixels.shape)
+    pixels[row] = 65535 - pixels[row]
+    pixels.flush()
+    run(name, other, tmp_path / "after")
+    before, after = (load_file(tmp_path / part / "out" / WEIGHTS) for part in ("before", "after"))
+    assert any(not torch.equal(before[k], after[k]) for k in before)
+
+
+@pytest.mark.parametrize("fraction", [0.3, 0.6, 1.0])
+def test_labels_are_those_that_the_fraction_grants_less_validation(fraction, women, seen, tmp_path):
+    breasts = table_of(women)
+    breasts = breasts[breasts["split"] == "train"]
+    granted = label_fraction(breasts, breasts["mass"], fraction, seed=3)
+    validation = carve_validation(breasts["patient_id"], SPLIT["val_fraction"], SPLIT["split_seed"])
+    assert granted
+    assert validation
+    found = training_breasts(ImageStore.open(women / "images"), config_of("supervised", fraction))
+    assert set(found.loc[found["part"] == "train", "patient_id"]) == granted - validation
+    assert set(found.loc[found["part"] == "val", "patient_id"]) == granted & validation
+    assert found["label"].notna().all()
+    pd.testing.assert_series_equal(
+        found["label"].astype(bool), breasts.loc[found.index, "mass"].astype(bool), check_names=False
+    )
+    summary = run("supervised", women, tmp_path, fraction)
+    assert summary["breasts"] == (found["part"] == "train").sum()
+    exams = pd.read_parquet(women / "images" / "index.parquet")
+    assert set(exams["patient_id"].iloc[sorted(seen.images)]) <= granted
+
+
+def test_validation_patients_are_not_trained_on(made):
+    found = training_breasts(ImageStore.open(made / "images"), config_of("mvmlm"))
+    parts = found.groupby("patient_id")["part"].nunique()
+    assert (parts == 1).all(), "both breasts of a patient are on one side"
+    assert set(found["part"]) == {"train", "val"}
+    assert (found["split"] == "train").all()
+
+
+def test_a_breast_without_a_report_is_left_out(made, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(made, other)
+    path = other / "reports" / "reports.parquet"
+    found = training_breasts(ImageStore.open(made / "images"), config_of("mvmlm"))
+    training = found.index[found["part"] == "train"]
+    reports = pd.read_parquet(path)
+    reports[reports["breast_id"] != training[0]].to_parquet(path, index=False)
+    assert run("mvmlm", other, tmp_path / "run")["breasts"] == len(training) - 1

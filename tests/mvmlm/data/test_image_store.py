@@ -1,0 +1,135 @@
+"""The image store: the same bytes whatever the workers, and bad files set aside by name."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from mvmlm.data.exam_table import validate
+from mvmlm.data.image_store import ImageStore, build_image_store
+from mvmlm.errors import DataError
+from tests.mvmlm.data.test_dicom import a_file
+from tests.mvmlm.data.test_preprocess import a_breast
+
+SIZE = {"height": 48, "width": 32}
+
+
+def write_image(path, right, strength=1.0):
+    values = a_breast(120, 96, 60, 44, right=right)[0] * strength
+    if path.suffix == ".dcm":
+        pixels = np.round(4095 * values).astype(np.uint16)
+        a_file(pixels, ImageLaterality="R" if right else "L").save_as(path, enforce_file_format=True)
+    else:
+        cv2.imwrite(str(path), np.round(65535 * values).astype(np.uint16))
+
+
+@pytest.fixture
+def exams(tmp_path):
+    """Twenty images, DICOM and PNG by turns, and their table."""
+    rows = []
+    for i in range(20):
+        side, name = "LR"[i % 2], f"image{i:02}.{'dcm' if i % 4 < 2 else 'png'}"
+        write_image(tmp_path / name, side == "R", 0.5 + i / 50)
+        rows.append(
+            {
+                "dataset": "set",
+                "patient_id": f"p{i // 2}",
+                "exam_id": f"p{i // 2}",
+                "breast_id": f"p{i // 2}_{side}",
+                "image_id": f"i{i}",
+                "laterality": side,
+                "view": "CC",
+                "path": name,
+            }
+        )
+    return validate(pd.DataFrame(rows))
+
+
+def test_two_workers_write_what_one_writes(exams, tmp_path):
+    told = []
+    one = build_image_store(exams, tmp_path, tmp_path / "one", **SIZE)
+    two = build_image_store(
+        exams, tmp_path, tmp_path / "two", **SIZE, workers=2, progress=lambda *done: told.append(done)
+    )
+    assert one == two
+    assert told == [(i, 20) for i in range(1, 21)]
+    for name in ("pixels.raw", "index.parquet", "store.json", "bad_files.csv"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+
+
+def test_what_is_read_is_what_the_images_show(exams, tmp_path):
+    summary = build_image_store(exams, tmp_path, tmp_path / "store", **SIZE)
+    assert (summary["images"], summary["set_aside"], summary["flipped_against_tag"]) == (20, 0, 0)
+    store = ImageStore.open(tmp_path / "store")
+    assert len(store) == 20
+    assert store.image_size == (48, 32)
+    pd.testing.assert_frame_equal(store.exams[list(exams.columns)], exams)
+    images = store.read([3, 0, 3])
+    assert images.shape == (3, 1, 48, 32)
+    assert images.dtype == np.float32
+    np.testing.assert_array_equal(images[0], images[2])
+    np.testing.assert_allclose(images[1, 0], store.pixels[0] / 65535.0, atol=1e-6)
+    assert 0.5 < store.read([19]).max() <= 1
+    assert images[:, :, 20:28, :5].min() > 0.05, "the chest wall is at the left"
+    assert not images[:, :, 0, -1].any()
+
+
+def test_bad_files_are_set_aside_with_their_reasons(exams, tmp_path):
+    (tmp_path / "image00.dcm").write_bytes((tmp_path / "image00.dcm").read_bytes()[:2000])
+    (tmp_path / "image02.png").unlink()
+    (tmp_path / "image03.png").write_bytes(b"no picture")
+    write_image(tmp_path / "image04.dcm", right=True)
+    cv2.imwrite(str(tmp_path / "image06.png"), np.zeros((120, 96), np.uint8))
+    summary = build_image_store(exams, tmp_path, tmp_path / "store", **SIZE, max_bad_share=0.25, workers=2)
+    assert (summary["images"], summary["set_aside"]) == (15, 5)
+    said = pd.read_csv(tmp_path / "store" / "bad_files.csv", index_col="path")["reason"]
+    assert "truncated" in said["image00.dcm"]
+    assert said["image02.png"] == "no such file or directory"
+    assert "cannot be decoded" in said["image03.png"]
+    assert said["image04.dcm"] == "laterality tag R, table says L"
+    assert "no breast found" in said["image06.png"]
+    store = ImageStore.open(tmp_path / "store")
+    assert len(store) == 15
+    assert not set(said.index) & set(store.exams["path"])
+    build_image_store(store.exams[list(exams.columns)], tmp_path, tmp_path / "good", **SIZE)
+    assert (tmp_path / "good" / "pixels.raw").read_bytes() == (tmp_path / "store" / "pixels.raw").read_bytes()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_too_many_bad_files_stop_the_work(exams, tmp_path, workers):
+    for name in ("image02.png", "image03.png"):
+        (tmp_path / name).unlink()
+    with pytest.raises(DataError, match=r"2 of the first 4 images \(of 20\).*max_bad_share=0.05.*image02\.png: no"):
+        build_image_store(exams, tmp_path, tmp_path / "store", **SIZE, max_bad_share=0.05, workers=workers)
+
+
+def test_an_image_whose_chest_wall_contradicts_the_table_is_counted(exams, tmp_path):
+    write_image(tmp_path / "image02.png", right=True)
+    assert build_image_store(exams, tmp_path, tmp_path / "store", **SIZE)["flipped_against_tag"] == 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_full_disk_is_no_bad_image(exams, tmp_path, workers):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "pixels.raw").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        build_image_store(exams, tmp_path, tmp_path / "store", **SIZE, workers=workers)
+
+
+@pytest.mark.parametrize("change", [-1, -4000, 2])
+def test_pixels_of_another_length_than_the_index_says_are_refused(exams, tmp_path, change):
+    build_image_store(exams, tmp_path, tmp_path / "store", **SIZE)
+    path = tmp_path / "store" / "pixels.raw"
+    path.write_bytes(path.read_bytes()[:change] if change < 0 else path.read_bytes() + b"\0" * change)
+    with pytest.raises(DataError, match=r"no whole image store \(pixels\.raw has \d+ bytes where"):
+        ImageStore.open(tmp_path / "store")
+
+
+@pytest.mark.parametrize("name", ["pixels.raw", "index.parquet", "store.json"])
+def test_a_store_that_lacks_a_file_is_refused(exams, tmp_path, name):
+    build_image_store(exams, tmp_path, tmp_path / "store", **SIZE)
+    (tmp_path / "store" / name).unlink()
+    with pytest.raises(DataError, match="no whole image store"):
+        ImageStore.open(tmp_path / "store")

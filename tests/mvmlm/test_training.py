@@ -1,0 +1,247 @@
+"""Training: the same numbers however often it is interrupted, and errors that say where they happened."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mvmlm.errors import DataError
+from mvmlm.methods import METHODS
+from mvmlm.training import CHECKPOINT, TrainConfig, TrainingError, learning_rate, train
+from tests.mvmlm.toy_breasts import small_method, toy_data
+
+METHOD_NAMES = METHODS.names()
+CONFIG = TrainConfig(epochs=3, batch_size=4, lr=1e-3, precision="fp32")
+MISSING = ((1, 0), (4, 1))
+TIMES = {"seconds", "images_per_s"}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def run(folder, *, name="mvmlm", config=CONFIG, seed=3, stops=(), data=None, weights_seed=0, dropout=0.2):
+    """Train, starting again after each epoch of ``stops``; weights at the end, and the history."""
+    data = toy_data(9, missing=MISSING) if data is None else data
+    validation = toy_data(4, seed=9)
+    for stop in (*stops, None):
+        torch.manual_seed(len(str(stop)))  # whatever the process did before must not matter
+        method = small_method(name, seed=weights_seed, dropout=dropout)
+        seen: list[dict] = []
+        history = train(
+            method,
+            data,
+            config,
+            seed=seed,
+            work_dir=folder,
+            validation=validation,
+            on_epoch=seen.append,
+            should_stop=None if stop is None else (lambda end=stop, s=seen: s[-1]["epoch"] >= end),
+            device="cpu",
+        )
+    return method.state_dict(), history
+
+
+def numbers(history: list[dict]) -> list[dict]:
+    return [{k: v for k, v in record.items() if k not in TIMES} for record in history]
+
+
+def assert_same(one, other) -> None:
+    assert numbers(one[1]) == numbers(other[1])
+    assert one[0].keys() == other[0].keys()
+    assert [k for k in one[0] if not torch.equal(one[0][k], other[0][k])] == []
+
+
+def differ(one, other) -> bool:
+    return any(not torch.equal(one[0][k], other[0][k]) for k in one[0])
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_interrupted_training_ends_with_the_same_bits(name, precision, tmp_path):
+    config = replace(CONFIG, precision=precision)
+    whole = run(tmp_path / "whole", name=name, config=config)
+    assert [r["epoch"] for r in whole[1]] == [1, 2, 3]
+    pieces = run(tmp_path / "pieces", name=name, config=replace(config, workers=1), stops=(1, 2))
+    assert_same(whole, pieces)
+
+
+def test_dropout_is_at_work_and_the_seed_changes_the_result(tmp_path):
+    whole = run(tmp_path / "a")
+    assert differ(whole, run(tmp_path / "b", dropout=0.0))
+    assert differ(whole, run(tmp_path / "c", seed=4))
+
+
+def test_a_finished_training_is_not_trained_again(tmp_path):
+    whole = run(tmp_path)
+    assert_same(whole, run(tmp_path))
+    assert whole[1] == run(tmp_path)[1], "even the times are those of the first run"
+
+
+@pytest.mark.parametrize("fault", ["cut", "empty", "noise"])
+def test_a_damaged_checkpoint_is_set_aside_and_training_starts_anew(fault, tmp_path, caplog):
+    whole = run(tmp_path / "whole")
+    run(tmp_path / "hurt", config=CONFIG)
+    path = tmp_path / "hurt" / CHECKPOINT
+    content = path.read_bytes()
+    damaged = {"cut": content[: len(content) // 2], "empty": b"", "noise": bytes(len(content))}[fault]
+    path.write_bytes(damaged)
+    with caplog.at_level(logging.WARNING):
+        again = run(tmp_path / "hurt")
+    assert str(path) in caplog.text
+    assert "from the beginning" in caplog.text
+    assert path.with_suffix(".damaged").read_bytes() == damaged
+    assert_same(whole, again)
+
+
+def test_a_checkpoint_with_foreign_weights_leaves_no_trace(tmp_path, caplog):
+    """Its optimiser fits and its weights do not: neither may stay behind."""
+    whole = run(tmp_path / "whole")
+    run(tmp_path / "hurt", stops=(), config=CONFIG)
+    path = tmp_path / "hurt" / CHECKPOINT
+    state = torch.load(path, weights_only=True)
+    state["method"].pop("temperature.log_scale")
+    torch.save(state, path)
+    again = run(tmp_path / "hurt")
+    assert "temperature.log_scale" in caplog.text
+    assert_same(whole, again)
+
+
+@pytest.mark.parametrize("change", [{"lr": 5e-4}, {"epochs": 2}, {"shift": 0.0}])
+def test_a_checkpoint_of_other_settings_is_not_used(change, tmp_path, caplog):
+    config = replace(CONFIG, **change)
+    expected = run(tmp_path / "clean", config=config)
+    run(tmp_path / "used")
+    assert_same(expected, run(tmp_path / "used", config=config))
+    assert "other settings" in caplog.text
+
+
+def test_a_checkpoint_of_another_seed_is_not_used(tmp_path, caplog):
+    expected = run(tmp_path / "clean", seed=8)
+    run(tmp_path / "used", seed=3)
+    assert_same(expected, run(tmp_path / "used", seed=8))
+    assert "other settings" in caplog.text
+
+
+def test_every_method_sees_the_same_images_in_the_same_order(tmp_path):
+    seen = {}
+    for name in METHOD_NAMES:
+        data = toy_data(9, missing=MISSING)
+        batch, rows_of = data.batch, []
+
+        def record(rows, augment, rng, batch=batch, rows_of=rows_of):
+            made = batch(rows, augment, rng)
+            rows_of.append((rows.tolist(), made.images.sum().item()))
+            return made
+
+        data.batch = record
+        run(tmp_path / name, name=name, data=data)
+        seen[name] = rows_of
+    orders = list(seen.values())
+    assert all(order == orders[0] for order in orders)
+    assert len({str(rows) for rows, _ in orders[0]}) > 3, "epochs are shuffled"
+
+
+def poisoned(method, where: str):
+    """The method, with a loss that is no number in the second batch, or whose gradient is none."""
+    loss, calls = method.loss, []
+
+    def bad(batch):
+        calls.append(1)
+        value, logs = loss(batch)
+        if len(calls) == 2:
+            weight = next(method.parameters())
+            value = value * torch.nan if where == "loss" else value + (weight.flatten()[0] * 0.0).abs().sqrt()
+        return value, logs
+
+    method.loss = bad
+    return method
+
+
+@pytest.mark.parametrize("where", ["loss", "gradient"])
+def test_a_loss_that_is_no_number_names_epoch_step_and_images(where, tmp_path):
+    data = toy_data(8)
+    expected = data.image_ids(list(data.epoch(4, seed=3, epoch=1))[1][0])
+    with pytest.raises(TrainingError, match=rf"{where} is nan in epoch 1, step 2") as caught:
+        train(
+            poisoned(small_method("mvmlm"), where), data, CONFIG, seed=3, work_dir=tmp_path, device="cpu"
+        )
+    assert len(expected) == 8
+    assert all(image in str(caught.value) for image in expected[:6])
+    assert "train.lr" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / CHECKPOINT).exists()
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_fewer_than_two_breasts_are_refused(count, tmp_path):
+    with pytest.raises(DataError, match=f"at least 2 breasts with an image, there are {count}"):
+        train(small_method("mvmlm"), toy_data(count), CONFIG, seed=0, work_dir=tmp_path, device="cpu")
+
+
+def test_the_history_says_what_happened(tmp_path):
+    _, history = run(tmp_path)
+    for record in history:
+        assert {"epoch", "loss", "loss_it", "loss_ii", "temperature", "val_loss", "lr"} <= record.keys()
+        assert all(math.isfinite(v) for v in record.values())
+        assert record["images_per_s"] > 0
+
+
+def test_the_loss_falls(tmp_path):
+    data = toy_data(8)
+    _, history = run(
+        tmp_path, config=replace(CONFIG, epochs=12, lr=3e-3, shift=0.0, intensity=0.0), data=data, dropout=0.0
+    )
+    assert history[-1]["loss"] < 0.7 * history[0]["loss"]
+
+
+def test_only_matrices_and_kernels_decay(tmp_path):
+    method = small_method("mvmlm")
+    train(method, toy_data(4), replace(CONFIG, epochs=1), seed=0, work_dir=tmp_path, device="cpu")
+    groups = torch.load(tmp_path / CHECKPOINT, weights_only=True)["optimiser"]["param_groups"]
+    decayed = sum(p.ndim > 1 for p in method.parameters())
+    assert [(len(g["params"]), g["weight_decay"]) for g in groups] == [
+        (decayed, CONFIG.weight_decay),
+        (len(list(method.parameters())) - decayed, 0.0),
+    ]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    epochs=st.integers(1, 8),
+    steps=st.integers(1, 9),
+    warmup=st.floats(0.0, 3.0, allow_nan=False),
+)
+def test_the_learning_rate_rises_to_its_peak_and_falls_to_nothing(epochs, steps, warmup):
+    config = replace(CONFIG, epochs=epochs, warmup_epochs=warmup, lr=0.5)
+    rates = [learning_rate(step, steps, config) for step in range(epochs * steps)]
+    warm = min(math.ceil(warmup * steps), len(rates))
+    assert all(0 < rate <= 0.5 for rate in rates)
+    assert rates[:warm] == sorted(rates[:warm])
+    assert rates[warm:] == sorted(rates[warm:], reverse=True)
+    if warm < len(rates):
+        assert learning_rate(epochs * steps, steps, config) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_the_learning_rate_in_figures():
+    config = replace(CONFIG, epochs=3, warmup_epochs=1.0, lr=1.0)
+    rates = [learning_rate(step, 4, config) for step in range(12)]
+    np.testing.assert_allclose(rates[:5], [0.2, 0.4, 0.6, 0.8, 1.0])
+    np.testing.assert_allclose(rates[8], 0.5)
+    np.testing.assert_allclose(rates[11], 0.5 * (1 + math.cos(math.pi * 7 / 8)))
+
+
+def test_the_defaults_are_those_of_the_published_settings():
+    assert asdict(TrainConfig())["batch_size"] == 18
+    assert (TrainConfig().epochs, TrainConfig().lr, TrainConfig().weight_decay) == (10, 5e-5, 1e-4)
