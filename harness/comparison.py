@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 BASELINE_COORDINATES = ("task", "eval.fraction", "seed")
-FIELDS = ("key", "baseline", "status", "error", "run_id", "note")
+FIELDS = ("key", "baseline", "status", "error", "run_id")
 
 
 def write_comparison(
@@ -67,7 +67,7 @@ def comparison(tracker: Tracker, home: Home, run_id: str) -> ComparisonTable:
         profile=said["profile"],
         dataset=said["dataset"],
         simulated=said["simulated"],
-        notes=sorted({n for n in frame["note"] if n}),
+        notes=list(dict.fromkeys(note for notes in frame["notes"] for note in notes)),
     )
     coordinates = said["coordinates"]
     drop = [c for c in coordinates if c not in BASELINE_COORDINATES and not c.startswith("data.")]
@@ -91,6 +91,7 @@ def cells(tracker: Tracker, home: Home, run_id: str, ablation: str) -> pd.DataFr
         if record["id"] in later:
             row.update(status="done", error="", run_id=later[record["id"]])
         row["status"] = "missing" if row["status"] in ("waiting", "running") else row["status"]
+        row["notes"] = json.loads(record["notes"])
         row.update(json.loads(record["coordinates"]))
         done = row["status"] == "done"
         metrics = json.loads(record["metrics"]) or (_metrics(store, tracker, row) if done else {})

@@ -78,15 +78,12 @@ def _torch() -> Check:
 
 
 def _ray() -> Check:
-    import socket
+    from harness.schedule import answers
 
     said = f"ray {version('ray')}"
     address = os.environ.get("RAY_ADDRESS")
     if address:
-        host, _, port = address.removeprefix("ray://").partition(":")
-        try:
-            socket.create_connection((host, int(port or 6379)), timeout=3).close()
-        except (OSError, ValueError):
+        if not answers(address):
             return Check(
                 "Ray",
                 BAD,

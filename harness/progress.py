@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console, Group
@@ -37,6 +38,7 @@ class Progress:
             Live(self, console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
         )
         self._said_at = 0.0
+        self._noted: set[str] = set()
 
     def __enter__(self) -> Progress:
         if self._live:
@@ -47,8 +49,8 @@ class Progress:
         if self._live:
             self._live.__exit__(kind, error, trace)
 
-    def ended(self, node: Node) -> None:
-        """Tell of a stage that has ended: failures always, others where there is no live panel."""
+    def ended(self, node: Node, notes: Sequence[str] = ()) -> None:
+        """Tell of a stage that has ended: failures and notes always, others where there is no live panel."""
         stage = self.state.stages[node.key]
         if stage.status in ("failed", "unplaceable"):
             self.console.print(
@@ -58,6 +60,10 @@ class Progress:
                 self.console.print(Text(f"       traceback in {stage.log}", style="dim"), soft_wrap=True)
         elif not self._live and stage.status == "done":
             self._line(f"{title(node)} {stage.seconds:.1f} s")
+        for note in notes:
+            if note not in self._noted:
+                self._noted.add(note)
+                self.console.print(Text.assemble(("note ", "yellow"), note), soft_wrap=True)
 
     def reported(self, node: Node) -> None:
         """Tell of a running stage, at most every 15 seconds, where there is no live panel."""

@@ -47,6 +47,7 @@ class Recorder:
         self._by_key: dict[str, list[PlannedCell]] = {}
         for row in self.rows:
             self._by_key.setdefault(row.key, []).append(row)
+        self._summaries: dict[str, dict] = {}
         self._unsaved = 0
 
     def open(self) -> None:
@@ -75,6 +76,10 @@ class Recorder:
         if self._unsaved >= SAVE_EVERY:
             self._unsaved = 0
             self._quietly(lambda: self.tracker.save_cells(self.frame()))
+
+    def notes(self, node: Node) -> list[str]:
+        """What a published stage has to say to whoever reads a result that stands on it."""
+        return self._summary(node.stage, node.key).get("notes", [])
 
     def log_cached(self) -> None:
         """Log results that the store has and MLflow has not."""
@@ -106,7 +111,7 @@ class Recorder:
                     "status": "done" if status in KEPT else status,
                     "error": self.state.error(row),
                     "coordinates": canonical(row.cell.coordinates),
-                    "note": self._note(row),
+                    "notes": canonical(self._notes(row) if status in KEPT else []),
                     "metrics": canonical(self._metrics(row) if status in KEPT else {}),
                     "run_id": self.runs.get(self.ids[id(row)]),
                 }
@@ -114,12 +119,17 @@ class Recorder:
         return pd.DataFrame(rows)
 
     def _metrics(self, row: PlannedCell) -> dict[str, float]:
-        card = self.store.card("evaluate", row.key)
-        return card.summary["metrics"] if card else {}
+        return self._summary("evaluate", row.key).get("metrics", {})
 
-    def _note(self, row: PlannedCell) -> str:
-        card = self.store.card("evaluate", row.key)
-        return card.summary["note"] if card else ""
+    def _notes(self, row: PlannedCell) -> list[str]:
+        """Those of all stages that a cell stands on."""
+        return [note for key in row.stages.values() for note in self.notes(self.plan.nodes[key])]
+
+    def _summary(self, stage: str, key: str) -> dict:
+        """A published stage's summary; read once, as a published stage never changes."""
+        if key not in self._summaries and (card := self.store.card(stage, key)):
+            self._summaries[key] = card.summary
+        return self._summaries.get(key, {})
 
     def _log(self, row: PlannedCell) -> None:
         name = self.ids[id(row)]

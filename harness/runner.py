@@ -21,6 +21,7 @@ from harness.store import Store
 from harness.tracking import Tracker
 
 OK, CELLS_FAILED = 0, 1
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass
@@ -41,31 +42,37 @@ class Outcome:
 class Stop:
     """Remembers the first SIGINT or SIGTERM; a second one ends the process at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console) -> None:
+        self.console = console
         self.signal = 0
 
     def __call__(self) -> bool:
         return bool(self.signal)
 
     @contextmanager
-    def listening(self, console: Console) -> Iterator[Stop]:
+    def listening(self) -> Iterator[Stop]:
         """Catch both signals inside the block."""
-
-        def caught(number: int, frame: object) -> None:
-            if self.signal:
-                signal.signal(number, signal.SIG_DFL)
-                signal.raise_signal(number)
-            self.signal = number
-            console.print(
-                "stopping: finished stages are kept, trainings go on from their last checkpoint next time"
-            )
-
-        before = {number: signal.signal(number, caught) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+        self.listen()
         try:
             yield self
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def listen(self) -> None:
+        """Catch both signals from now on; again after Ray has started, which takes SIGTERM for itself."""
+        for number in STOP_SIGNALS:
+            signal.signal(number, self._caught)
+
+    def _caught(self, number: int, frame: object) -> None:
+        if self.signal:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        self.signal = number
+        self.console.print(
+            "stopping: finished stages are kept, trainings go on from their last checkpoint next time"
+        )
 
 
 def run(
@@ -95,8 +102,8 @@ def run(
     store.sweep()
     needed = plan.needed(store)
     state = RunState(plan, plan.cached(store), needed, estimates(store, needed))
-    stop = Stop()
-    with stop.listening(console):
+    stop = Stop(console)
+    with stop.listening():
         recorder = Recorder(plan, state, store, tracker, header)
         recorder.open()
         try:
@@ -126,12 +133,13 @@ def _work(
     max_concurrent: int | None,
 ) -> None:
     with schedule.cluster(address) as machines:
+        stop.listen()
         capacity = schedule.total(machines)
         with Progress(console, state, capacity) as progress:
 
             def end(node: Node, status: str, result: dict) -> None:
                 state.end(node, status, result)
-                progress.ended(node)
+                progress.ended(node, recorder.notes(node))
                 recorder.stage_ended(node)
 
             def report(node: Node, said: dict) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ SETTINGS = {
     "RAY_DEDUP_LOGS": "0",
 }
 OBJECT_STORE_BYTES = 150 * 2**20  # stages pass no tensors through Ray
+ANSWER_S = 5.0  # that a cluster has to take a connection
 RETRIES = 2  # of a killed worker; failures of the stage itself are not retried
 
 
@@ -49,6 +51,11 @@ def cluster(address: str | None = None) -> Iterator[list[dict[str, float]]]:
         When nothing answers at ``address``.
     """
     os.environ.update(SETTINGS)
+    if address and not answers(address):
+        raise ClusterError(
+            f"--address {address}: nothing answers there; start a cluster with `ray start --head`, or leave "
+            "--address out to use this machine alone"
+        )
     import ray
 
     logging.getLogger("ray").setLevel(logging.ERROR)
@@ -73,6 +80,21 @@ def cluster(address: str | None = None) -> Iterator[list[dict[str, float]]]:
         yield machines(ray.nodes())
     finally:
         ray.shutdown()
+
+
+def answers(address: str) -> bool:
+    """Whether something listens at an address; for ``auto``, which Ray looks up itself, always.
+
+    Ray waits minutes for a cluster that is not there, and then ends the process.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon:
+        return True
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def machines(nodes: list[dict]) -> list[dict[str, float]]:

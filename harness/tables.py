@@ -14,7 +14,7 @@ from harness.table_model import Column, ComparisonTable, Row, Span, Spec, TableS
 from harness.wording import BASELINE_TITLES, SIGNS, column_label, listed, number, percent, plain, value_label
 from mvmlm.errors import ConfigError, DataError
 
-FIELDS = frozenset({"id", "key", "status", "error", "run_id", "draws", "baseline"})
+FIELDS = frozenset({"id", "key", "status", "error", "run_id", "draws", "baseline", "notes"})
 LETTERS = "abcdefghijklmnoprstuvwxyz"
 """Of footnotes. There is no superscript q in Unicode."""
 

@@ -111,4 +111,8 @@ class Stage(ABC):
 
     @abstractmethod
     def run(self, context: Context) -> dict:
-        """Do the work into ``context.out``; returns the card's summary."""
+        """Do the work into ``context.out``; returns the card's summary.
+
+        ``notes`` in it, a list of sentences, is what whoever reads a result that stands on this stage must know:
+        they are printed when the stage ends and stand under every such table.
+        """

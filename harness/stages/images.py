@@ -38,7 +38,7 @@ class ImagesStage(Stage):
         from mvmlm.data.image_store import build_image_store
 
         exams, root = read_exams(context)
-        return build_image_store(
+        summary = build_image_store(
             exams,
             root,
             context.out,
@@ -47,3 +47,18 @@ class ImagesStage(Stage):
             max_bad_share=context.config["max_bad_share"],
             progress=context.progress,
         )
+        return {**summary, "notes": _notes(summary, context.config["data"])}
+
+
+def _notes(summary: dict, data: str) -> list[str]:
+    """What was set aside, and where the picture contradicts the table."""
+    notes, of = [], summary["images"] + summary["set_aside"]
+    if summary["set_aside"]:
+        examples = "; ".join(summary["set_aside_examples"])
+        notes.append(f"{summary['set_aside']} of {of} images of {data} cannot be used and are set aside ({examples})")
+    if summary["flipped_against_tag"]:
+        notes.append(
+            f"{summary['flipped_against_tag']} of {of} images of {data} have the chest wall on the other side than "
+            "their laterality says"
+        )
+    return notes

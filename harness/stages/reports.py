@@ -8,6 +8,8 @@ from harness.stages.base import Context, Stage
 from harness.stages.dataset import data_inputs, data_slice, read_exams, split_slice
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from harness.config import CellConfig
     from harness.facts import Facts
 
@@ -48,4 +50,25 @@ class ReportsStage(Stage):
         said = context.config["reports"]
         reports = write_reports(breasts, DATASETS.get(context.config["data"]), said["source"], said["fields"])
         reports.to_parquet(context.out / "reports.parquet", index=False)
-        return {"reports": len(reports), "distinct": int(reports["text"].nunique()), "fields": said["fields"]}
+        return {
+            "reports": len(reports),
+            "distinct": int(reports["text"].nunique()),
+            "fields": said["fields"],
+            "notes": _notes(said["fields"], breasts),
+        }
+
+
+def _notes(fields: list[str], breasts: pd.DataFrame) -> list[str]:
+    """Which tasks' answers the reports give: a method that reads them has been told."""
+    from mvmlm.evaluation.tasks import TASKS
+    from mvmlm.reports.guard import circular_tasks
+
+    tasks = {TASKS.get(name).column: name for name in TASKS}
+    sources = breasts["malignancy_source"].dropna().unique()
+    told = circular_tasks(fields, tasks, sources)
+    if not told:
+        return []
+    listed = ", ".join(
+        tasks[column] if column in by else f"{tasks[column]} (by {', '.join(by)})" for column, by in told.items()
+    )
+    return [f"The training reports, which methods with text learn from, state the answers to: {listed}"]

@@ -37,7 +37,8 @@ def score(context: Context) -> dict:
         )
         result = run(features, breasts, task, **asked, options=said)
     result.write(context.out)
-    return {"metrics": result.metrics, "note": task.note(breasts)}
+    note = task.note(breasts)
+    return {"metrics": result.metrics, "notes": [note] if note else []}
 
 
 def breast_features(features: np.ndarray, breasts: pd.DataFrame) -> np.ndarray:

@@ -31,10 +31,17 @@ class TextStage(Stage):
         from mvmlm.models.text_encoder import encode_texts
 
         reports = pd.read_parquet(context.inputs["reports"] / "reports.parquet")
-        return encode_texts(
+        summary = encode_texts(
             reports["text"].tolist(),
             context.config["text"]["encoder"],
             context.config["text"]["max_length"],
             context.out,
             device=context.runtime.get("device", "auto"),
         )
+        notes = []
+        if summary["truncated_texts"]:
+            notes.append(
+                f"{summary['truncated_texts']} of {summary['texts']} reports are longer than "
+                f"{summary['max_length']} tokens and are cut there"
+            )
+        return {**summary, "notes": notes}

@@ -27,6 +27,7 @@ MICRO = {
         },
         "train": {"epochs": 2, "batch_size": 8, "lr": 0.001, "precision": "fp32"},
         "eval": {"draws": 100, "folds": 2},
+        "resources": {stage: {"cpu": 1.0} for stage in ("dataset", "images", "evaluate")},  # equal: actors are reused
     },
     "axes": {"method.tokens": [2, 4], "eval.fraction": [0.5, 1.0]},
     "seeds": [0],
@@ -95,7 +96,7 @@ class Harness:
 
     def stages(self, stage: str) -> list[Path]:
         """Published outputs of a stage."""
-        return sorted(p.parent for p in (self.home / "store" / stage).glob("*/card.json"))
+        return sorted(p.parent for p in (self.home / "store").glob(f"{stage}/*/card.json"))
 
 
 @pytest.fixture
