@@ -3,6 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 ABLATION ?= ablations/token_count.yaml
 
+# Compiled bytecode is kept whatever the caller's environment says: without it, each worker process spends some six
+# seconds on compiling torch's sources again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test setup lint bench clean-env
 
 demo: setup

@@ -54,7 +54,7 @@ class Progress:
         stage = self.state.stages[node.key]
         if stage.status in ("failed", "unplaceable"):
             self.console.print(
-                Text.assemble((f"{stage.status} ", "bold red"), f"{title(node)}: {stage.error}")
+                Text.assemble((f"{stage.status} ", "bold red"), f"{title(node)}: {stage.error}"), soft_wrap=True
             )
             if stage.log:
                 self.console.print(Text(f"       traceback in {stage.log}", style="dim"), soft_wrap=True)

@@ -23,6 +23,7 @@ from filelock import FileLock
 from mvmlm.errors import MvmlmError
 
 CARD = "card.json"
+NO_ROOM_BYTES = 2**16
 
 
 class StoreError(MvmlmError):
@@ -121,8 +122,8 @@ class Store:
                 self._produce(node, produce, final, git_commit)
                 return True
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-                raise self._failure(error, final) from error
+            if failure := self._failure(error, final):
+                raise failure from error
             raise
 
     def remove(self, stage: str, key: str) -> int:
@@ -168,17 +169,25 @@ class Store:
             final.parent.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(final, ignore_errors=True)  # a folder without a card is no stage
             os.replace(temporary, final)
+        except Exception as error:  # looked at before the folder goes, and its room with it
+            if failure := self._failure(error, final):
+                raise failure from error
+            raise
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
-    def _failure(self, error: OSError, final: Path) -> StoreError:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            free = shutil.disk_usage(_existing(self.root)).free / 2**20
+    def _failure(self, error: Exception, final: Path) -> StoreError | None:
+        """What to say where the disk is the cause; a library may have wrapped the error, or lost its number."""
+        numbers = {e.errno for e in _chain(error) if isinstance(e, OSError)}
+        free = shutil.disk_usage(_existing(self.root)).free
+        if numbers & {errno.ENOSPC, errno.EDQUOT} or free < NO_ROOM_BYTES:
             return StoreError(
-                f"{final}: the disk is full ({free:.0f} MiB free), nothing was published; make room "
+                f"{final}: the disk is full ({free / 2**20:.0f} MiB free), nothing was published; make room "
                 "(`python -m harness clean`) or choose another folder with --home, then run again"
             )
-        return StoreError(f"{final}: cannot be written ({error.strerror}); choose another folder with --home")
+        if errno.EROFS in numbers:
+            return StoreError(f"{final}: the disk can only be read; choose another folder with --home")
+        return None
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -193,6 +202,13 @@ def write_json(path: Path, value: Any) -> None:
 def folder_bytes(folder: Path) -> int:
     """Bytes of all files below a folder."""
     return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those that it was raised from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _existing(path: Path) -> Path:

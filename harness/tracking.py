@@ -61,8 +61,8 @@ class Tracker:
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         from mlflow import MlflowClient
 
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.ERROR)
+        for name in ("mlflow", "alembic"):  # they print tracebacks of errors that are raised as well
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         self.uri = home.tracking_uri
         self.home = home
         try:

@@ -22,6 +22,7 @@ from harness.store import Store
 from mvmlm.errors import MvmlmError
 
 QUIET_S = 0.25
+LINE_LENGTH = 500
 
 
 def run_stage(config: dict[str, Any]) -> None:
@@ -105,14 +106,15 @@ def prepare_process(node: dict) -> None:
 
 def describe_failure(error: Exception, node: dict, home: Home) -> dict[str, str]:
     """One line for people, and where the traceback was written."""
-    line = " ".join(str(error).split()) or type(error).__name__
+    line = " ".join(str(error).partition("\nTraceback")[0].split())[:LINE_LENGTH] or type(error).__name__
     if not isinstance(error, MvmlmError):
         line = f"{type(error).__name__}: {line}"
     trace = "".join(traceback.format_exception(error))
-    log = home.logs / f"{node['stage']}-{node['key']}.txt"
+    path = home.logs / f"{node['stage']}-{node['key']}.txt"
+    log = str(path)
     try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(trace)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(trace)
     except OSError:
-        log = Path()
-    return {"error": line, "traceback": trace[-20_000:], "log": str(log)}
+        log = ""
+    return {"error": line, "traceback": trace[-20_000:], "log": log}

@@ -90,7 +90,7 @@ def test_a_second_run_trains_nothing_and_adds_no_child(finished):
     assert len(tracker.client.search_runs([experiment], "tags.`harness.role` = 'cell'")) == before
 
     def table(text: str) -> str:
-        return text[text.index("tokens") :]
+        return text[text.index("SIMULATED DATA") :]
 
     assert table(said.stdout) == table(first.stdout), "the same numbers again"
 

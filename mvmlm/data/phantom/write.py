@@ -15,6 +15,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from pydicom import Dataset
 
 from mvmlm.data.phantom.dicom_file import METADATA_COLUMNS, dataset, metadata_row
 from mvmlm.data.phantom.equipment import store
@@ -92,7 +93,7 @@ def write_exam(root: Path, options: PhantomOptions, index: int) -> Rows:
         for view, rendered in zip(breast.views, _rendered(breast, options)):
             picture = rendered.picture[:, ::-1] if breast.laterality == "R" else rendered.picture
             file = dataset(exam, breast, view, store(picture, exam.equipment, options.bits), options.bits)
-            file.save_as(folder / f"{view.image_id}.dicom", enforce_file_format=True)
+            _save(file, folder / f"{view.image_id}.dicom")
             head, tail = _image_cells(options, exam, breast, view)
             rows["breast-level_annotations.csv"].append((*head, *tail))
             rows["finding_annotations.csv"].extend(
@@ -101,6 +102,15 @@ def write_exam(root: Path, options: PhantomOptions, index: int) -> Rows:
             )
             rows["metadata.csv"].append(metadata_row(file, view.image_id, exam.series_id))
     return rows
+
+
+def _save(file: Dataset, path: Path) -> None:
+    """Write a file; pydicom's own error holds a whole traceback and loses its number between processes."""
+    try:
+        file.save_as(path, enforce_file_format=True)
+    except OSError as error:
+        cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+        raise OSError(cause.errno, cause.strerror, str(path)) from error
 
 
 def _rendered(breast: Breast, options: PhantomOptions) -> tuple[Rendered, ...]:
