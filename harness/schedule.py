@@ -59,6 +59,7 @@ def cluster(address: str | None = None) -> Iterator[list[dict[str, float]]]:
     import ray
 
     logging.getLogger("ray").setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures of trials are told by their stages
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False, "include_dashboard": None}
     try:
         if address:
