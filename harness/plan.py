@@ -12,6 +12,7 @@ from harness.facts import Facts
 from harness.keys import canonical, content_key
 from harness.stages import ORDER, STAGES, BaselineStage, Node, Stage
 from harness.store import Store
+from harness.wording import level_name
 
 BASELINES = ("metadata", "majority")
 
@@ -41,8 +42,9 @@ class PlannedCell:
     @property
     def name(self) -> str:
         """One line for people: the coordinates."""
-        said = {"baseline": self.baseline} if self.baseline else {}
-        return " ".join(f"{k.rpartition('.')[2]}={v}" for k, v in {**said, **self.cell.coordinates}.items())
+        said = [f"baseline={self.baseline}"] if self.baseline else []
+        place = self.cell.coordinates
+        return " ".join([*said, *(f"{level_name(path, list(place))}={value}" for path, value in place.items())])
 
 
 @dataclass
@@ -152,7 +154,7 @@ class _NodeMaker:
                 version=stage.version,
                 config=said,
                 inputs=inputs,
-                kind=stage.kind(said),
+                kind=stage.kind(config, self._facts),
                 resources=stage_resources(config, stage.name),
                 runtime=stage.runtime(config),
             )

@@ -86,7 +86,10 @@ class Progress:
 
     def _left_text(self) -> str:
         left = self.state.seconds_left(self.capacity)
-        return "time left unknown" if left is None else f"about {clock(left)} left"
+        if left is None:
+            return "time left unknown"
+        seconds, whole = left
+        return f"{'about' if whole else 'at least'} {clock(seconds)} left"
 
     def __rich__(self) -> Group:
         counts = self.state.counts()

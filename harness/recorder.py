@@ -94,6 +94,10 @@ class Recorder:
         self.close("KILLED" if stopped else "FAILED" if failed else "FINISHED")
         return self.tracker.parent
 
+    def show_table(self, paths: list[Path]) -> None:
+        """Keep the written table with the parent run."""
+        self._quietly(lambda: self.tracker.show_table(self.tracker.parent, paths))
+
     def close(self, status: str) -> None:
         """Close the parent run with this status, whatever else went wrong."""
         self._quietly(lambda: self.tracker.end(status, self.frame()))

@@ -36,6 +36,7 @@ class Outcome:
 
     code: int
     state: RunState
+    recorder: Recorder
     run_id: str
 
 
@@ -118,7 +119,7 @@ def run(
             stage.status = "stopped"
     failed = any(state.status(c) in FAILED for c in plan.cells)
     code = 128 + stop.signal if stop.signal else (CELLS_FAILED if failed else OK)
-    return Outcome(code, state, recorder.finish(stopped=bool(stop.signal), failed=failed))
+    return Outcome(code, state, recorder, recorder.finish(stopped=bool(stop.signal), failed=failed))
 
 
 def _work(

@@ -26,6 +26,17 @@ class StageState:
     started: float = 0.0
     said: dict = field(default_factory=dict)
 
+    def spent(self) -> float:
+        """Time since a running stage was started [s]; 0 for any other."""
+        return time.monotonic() - self.started if self.status == "running" else 0.0
+
+    def share(self) -> float:
+        """How much of its work a running stage has reported as done, from 0 to 1."""
+        for done, total in (("epoch", "epochs"), ("items", "of_items")):
+            if self.said.get(total):
+                return self.said.get(done, 0) / self.said[total]
+        return 0.0
+
 
 class RunState:
     """The stages of a plan and the cells that stand on them.
@@ -90,17 +101,33 @@ class RunState:
         """Stages that are running, the longest first."""
         return sorted((s for s in self.stages.values() if s.status == "running"), key=lambda s: s.started)
 
-    def seconds_left(self, capacity: dict[str, float]) -> float | None:
-        """Estimate of the time until the end [s]; None while a kind of stage has never been timed."""
-        work = 0.0
-        slots = max(1.0, capacity.get("cpu", 1.0))
-        for stage in self.stages.values():
-            if stage.status not in ("waiting", "running"):
-                continue
-            if stage.node.kind not in self.seconds:
-                return None
-            spent = time.monotonic() - stage.started if stage.status == "running" else 0.0
-            work += max(0.0, self.seconds[stage.node.kind] - spent) * max(
-                1.0, stage.node.resources.get("cpu", 1.0)
-            )
-        return work / slots
+    def seconds_left(self, capacity: dict[str, float]) -> tuple[float, bool] | None:
+        """Estimate of the time until the end.
+
+        A kind of stage costs what it cost before; one that never ran, what its running stages will have cost at
+        the pace that they report.
+
+        Returns
+        -------
+        (seconds, whole) or None
+            ``whole`` is False where stages of some kind are left out because nothing is known of them; None where
+            nothing is known of any.
+        """
+        left = [s for s in self.stages.values() if s.status in ("waiting", "running")]
+        costs = {**self._paces(left), **self.seconds}
+        known = [s for s in left if s.node.kind in costs]
+        if left and not known:
+            return None
+        work = sum(
+            max(0.0, costs[s.node.kind] - s.spent()) * max(1.0, s.node.resources.get("cpu", 1.0)) for s in known
+        )
+        return work / max(1.0, capacity.get("cpu", 1.0)), len(known) == len(left)
+
+    @staticmethod
+    def _paces(stages: list[StageState]) -> dict[str, float]:
+        """Kind to the time that its running stages are heading for [s]."""
+        heading: dict[str, list[float]] = {}
+        for stage in stages:
+            if share := stage.share():
+                heading.setdefault(stage.node.kind, []).append(stage.spent() / share)
+        return {kind: max(times) for kind, times in heading.items()}

@@ -31,6 +31,7 @@ from mvmlm.errors import MvmlmError
 CELLS = "cells.parquet"
 CELL_TAG = "harness.cell"
 LEASE_TAG = "harness.lease"
+LONGEST_TAG = 8000  # characters; MLflow cuts what is longer
 
 
 class TrackingError(MvmlmError):
@@ -209,12 +210,18 @@ class Tracker:
         for name, value in counts.items():
             self.client.log_metric(self.parent, f"cells/{name}", value)
 
-    def end(self, status: str, cells: pd.DataFrame, folder: Path | None = None) -> None:
+    def end(self, status: str, cells: pd.DataFrame) -> None:
         """Close the parent run: ``FINISHED``, ``FAILED`` or ``KILLED``."""
         self.save_cells(cells)
-        if folder is not None and folder.is_dir():
-            self.client.log_artifacts(self.parent, str(folder), "tables")
         self.client.set_terminated(self.parent, status)
+
+    def show_table(self, run_id: str, paths: Iterable[Path]) -> None:
+        """Keep an invocation's table beside it, in every format, and as the description that its page shows."""
+        for path in paths:
+            self.client.log_artifact(run_id, str(path), "table")
+            text = path.read_text() if path.suffix == ".md" else ""
+            if 0 < len(text) <= LONGEST_TAG:
+                self.client.set_tag(run_id, "mlflow.note.content", text)
 
     def invocations(self, ablation: str, profile: str | None = None) -> list[Any]:
         """Parent runs of an ablation, newest first."""

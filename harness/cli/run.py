@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
         address=args.address,
         max_concurrent=args.max_concurrent,
     )
-    write_comparison(console, tracker, home, outcome.run_id)
+    paths = write_comparison(console, tracker, home, outcome.run_id)
+    outcome.recorder.show_table(paths)
     console.print(f"runs    python -m harness ui{f' --home {args.home}' if args.home else ''}", style="dim")
     return outcome.code

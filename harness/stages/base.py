@@ -101,9 +101,10 @@ class Stage(ABC):
     def inputs(self, cell: CellConfig, facts: Facts) -> tuple[str, ...]:
         """Names of the stages whose outputs it reads."""
 
-    def kind(self, config: dict) -> str:
-        """Name for stages that cost about the same."""
-        return self.name
+    def kind(self, cell: CellConfig, facts: Facts) -> str:
+        """Name for stages that cost about the same: of one data set at one image size, to begin with."""
+        data = f"{cell.data.name}:{facts.fingerprint(cell.data)[:6]}"
+        return f"{self.name} {data} {cell.images.height}×{cell.images.width}"
 
     def runtime(self, cell: CellConfig) -> dict[str, Any]:
         """What the worker needs that is not part of the key."""

@@ -28,8 +28,8 @@ class EvaluateStage(Stage):
     def inputs(self, cell: CellConfig, facts: Facts) -> tuple[str, ...]:
         return ("images", "features")
 
-    def kind(self, config: dict) -> str:
-        return f"evaluate {config.get('baseline') or config['eval']['protocol']}"
+    def kind(self, cell: CellConfig, facts: Facts) -> str:
+        return f"{super().kind(cell, facts)} {cell.eval.protocol}"
 
     def run(self, context: Context) -> dict:
         from harness.stages.scoring_run import score
@@ -50,3 +50,6 @@ class BaselineStage(EvaluateStage):
 
     def inputs(self, cell: CellConfig, facts: Facts) -> tuple[str, ...]:
         return ("images",)
+
+    def kind(self, cell: CellConfig, facts: Facts) -> str:
+        return f"{Stage.kind(self, cell, facts)} {self.baseline}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.stages.base import Context, Stage
+from harness.stages.pretrain import network
 
 if TYPE_CHECKING:
     from harness.config import CellConfig
@@ -21,6 +22,9 @@ class FeaturesStage(Stage):
 
     def inputs(self, cell: CellConfig, facts: Facts) -> tuple[str, ...]:
         return ("images", "pretrain")
+
+    def kind(self, cell: CellConfig, facts: Facts) -> str:
+        return f"{super().kind(cell, facts)} {network(cell)}"
 
     def run(self, context: Context) -> dict:
         import numpy as np

@@ -27,10 +27,6 @@ class ImagesStage(Stage):
     def inputs(self, cell: CellConfig, facts: Facts) -> tuple[str, ...]:
         return data_inputs(cell, facts)
 
-    def kind(self, config: dict) -> str:
-        size = config["images"]
-        return f"images {config['data']} {size['height']}×{size['width']}"
-
     def runtime(self, cell: CellConfig) -> dict:
         return {"data_root": cell.data.root}
 

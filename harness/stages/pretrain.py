@@ -36,9 +36,8 @@ class PretrainStage(Stage):
     def inputs(self, cell: CellConfig, facts: Facts) -> tuple[str, ...]:
         return ("images", "text", "reports") if "text" in facts.uses(cell.method.name) else ("images",)
 
-    def kind(self, config: dict) -> str:
-        method = config["method"]
-        return f"pretrain {method['name']} {method.get('encoder', '')} {config['train']['epochs']} epochs"
+    def kind(self, cell: CellConfig, facts: Facts) -> str:
+        return f"{super().kind(cell, facts)} {network(cell)} {cell.train.epochs} epochs"
 
     def runtime(self, cell: CellConfig) -> dict:
         return {"workers": cell.train.workers}
@@ -47,3 +46,8 @@ class PretrainStage(Stage):
         from harness.stages.training_run import pretrain
 
         return pretrain(context)
+
+
+def network(cell: CellConfig) -> str:
+    """What a training's time and that of its features depend on: method and encoder."""
+    return f"{cell.method.name} {cell.method.model_dump().get('encoder', '')}".strip()

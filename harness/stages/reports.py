@@ -32,8 +32,8 @@ class ReportsStage(Stage):
     def inputs(self, cell: CellConfig, facts: Facts) -> tuple[str, ...]:
         return data_inputs(cell, facts)
 
-    def kind(self, config: dict) -> str:
-        return f"reports {config['data']} {config['reports']['source']}"
+    def kind(self, cell: CellConfig, facts: Facts) -> str:
+        return f"{super().kind(cell, facts)} {cell.reports.source}"
 
     def runtime(self, cell: CellConfig) -> dict:
         return {"data_root": cell.data.root}

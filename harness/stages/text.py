@@ -22,8 +22,8 @@ class TextStage(Stage):
     def inputs(self, cell: CellConfig, facts: Facts) -> tuple[str, ...]:
         return ("reports",)
 
-    def kind(self, config: dict) -> str:
-        return f"text {config['text']['encoder']}"
+    def kind(self, cell: CellConfig, facts: Facts) -> str:
+        return f"{super().kind(cell, facts)} {cell.text.encoder}"
 
     def run(self, context: Context) -> dict:
         import pandas as pd

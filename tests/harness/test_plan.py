@@ -230,6 +230,22 @@ def test_time_is_unknown_where_one_kind_was_never_run():
     assert total_time(nodes, {"slow": 10.0}) is None
 
 
+@pytest.mark.parametrize(
+    ("change", "stages"),
+    [
+        ("images.height=128", {"images", "pretrain", "features"}),
+        ("data.options.exams=48", {"dataset", "images", "reports", "pretrain", "features", "evaluate"}),
+        ("method.encoder=test_efficientnet", {"pretrain", "features"}),
+        ("train.epochs=4", {"pretrain"}),
+    ],
+)
+def test_time_is_not_told_from_stages_of_another_scale(plan, change, stages):
+    kinds = [{n.stage: n.kind for n in plan({}, *said).nodes.values()} for said in ((), (change,))]
+    assert {name for name in kinds[0] if kinds[0][name] != kinds[1][name]} >= stages
+    seeds = [n.kind for n in plan({}, seeds=(0, 1)).nodes.values() if n.stage == "pretrain"]
+    assert len(seeds) == 2 and len(set(seeds)) == 1
+
+
 def test_what_no_machine_can_hold_is_named_with_what_the_largest_has():
     machines = [{"cpu": 16, "gpu": 0, "memory_gib": 8}, {"cpu": 2, "gpu": 1, "memory_gib": 64}]
     nodes = [

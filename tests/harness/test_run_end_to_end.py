@@ -44,6 +44,9 @@ def test_mlflow_holds_a_parent_and_a_child_a_cell(finished):
     (parent,) = tracker.invocations("micro")
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["harness.data"] == "simulated"
+    assert "SIMULATED DATA" in parent.data.tags["mlflow.note.content"], "its page shows the table"
+    tables = {a.path for a in tracker.client.list_artifacts(parent.info.run_id, "table")}
+    assert {"table/demo.md", "table/demo.tex", "table/demo.html"} <= tables
     experiment = tracker.experiment("micro", create=False)
     children = tracker.client.search_runs([experiment], "tags.`harness.role` = 'cell'")
     cells = [c for c in children if "harness.baseline" not in c.data.tags]
