@@ -11,7 +11,6 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-REAL = Path(os.environ.get("MVMLM_REAL_IMAGES", ROOT.parent / "shared" / "real"))
 
 MICRO = {
     "question": "Does the smallest ablation that is one run from end to end?",

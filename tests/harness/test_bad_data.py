@@ -12,8 +12,9 @@ import pytest
 
 from mvmlm.data.phantom import PhantomOptions
 from mvmlm.data.readers import DATASETS
-from tests.harness.conftest import REAL, Harness
+from tests.harness.conftest import Harness
 from tests.harness.test_faults import one_line
+from tests.real_images import REAL, needs_real_images
 
 pytestmark = pytest.mark.slow
 
@@ -81,9 +82,8 @@ def test_a_disk_that_fills_up_costs_only_what_did_not_fit(tiny_home):
     assert not tiny_home.stages("pretrain") and not list(tiny_home.home.glob("store/tmp/*"))
 
 
+@needs_real_images
 def test_real_mammograms_go_the_whole_way(harness):
-    if not (REAL / "labels.csv").is_file():
-        pytest.skip(f"no real mammograms at {REAL}; set MVMLM_REAL_IMAGES to their folder")
     data = f"""data={{name: table, root: {REAL}, options: {{csv: labels.csv,
       where: {{image_type: "low-energy (standard-mammogram-like)"}},
       labels: {{mass: {{column: findings, contains: [mass]}},

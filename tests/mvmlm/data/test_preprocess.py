@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import cv2
@@ -15,10 +14,8 @@ from hypothesis import strategies as st
 from mvmlm.data.pixels import read_image
 from mvmlm.data.preprocess import Transform, breast_mask, chest_wall_is_right, to_store
 from mvmlm.errors import DataError
+from tests.real_images import REAL, needs_real_images
 
-REAL = Path(
-    os.environ.get("MVMLM_REAL_IMAGES", Path(__file__).resolve().parents[3].parent / "shared" / "real")
-)
 SIZE = (256, 160)
 
 
@@ -157,8 +154,6 @@ def test_a_box_stays_on_what_it_marks(right, crop):
 
 @pytest.fixture(scope="module")
 def real() -> pd.DataFrame:
-    if not (REAL / "labels.csv").is_file():
-        pytest.skip(f"no real mammograms at {REAL}; set MVMLM_REAL_IMAGES to their folder")
     return pd.read_csv(REAL / "labels.csv")
 
 
@@ -166,6 +161,7 @@ def real() -> pd.DataFrame:
 MISMARKED = ("B2", "B4", "C3")
 
 
+@needs_real_images
 def test_real_breasts_are_kept_and_brought_to_the_left(real):
     lost, turned = [], []
     for row in real[~real["image_type"].str.contains("CESM")].itertuples():
@@ -181,6 +177,7 @@ def test_real_breasts_are_kept_and_brought_to_the_left(real):
     assert (lost, turned) == ([], [])
 
 
+@needs_real_images
 def test_real_findings_stay_inside_the_crop(real):
     for row in real[real["mask_file"].notna() & ~real["image_type"].str.contains("CESM")].itertuples():
         marked = cv2.imread(str(REAL / row.mask_file), cv2.IMREAD_GRAYSCALE) > 0

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pandas as pd
 import pytest
 
@@ -12,10 +9,8 @@ from mvmlm.data.exam_table import breast_table
 from mvmlm.data.readers import DATASETS
 from mvmlm.data.readers.table import Table, TableOptions
 from mvmlm.errors import DataError
+from tests.real_images import REAL, needs_real_images
 
-REAL = Path(
-    os.environ.get("MVMLM_REAL_IMAGES", Path(__file__).resolve().parents[3].parent / "shared" / "real")
-)
 CSV = """\
 file,patient,side,view_position,pathology,findings,birads,density_acr,age,kind,set
 a/p1_l_cc.png,p1,LEFT,CC,Malignant,Irregular MASS,4a,C,045Y,dm,training
@@ -189,9 +184,8 @@ def test_the_fingerprint_follows_table_listed_images_and_options(root):
     assert len(set(seen)) == 5
 
 
+@needs_real_images
 def test_real_mammograms():
-    if not (REAL / "labels.csv").is_file():
-        pytest.skip(f"no real mammograms at {REAL}; set MVMLM_REAL_IMAGES to their folder")
     where = {"image_type": "low-energy (standard-mammogram-like)"}
     table = read(REAL, where=where, labels={**LABELS, "asymmetry": {"column": "findings", "contains": ["symm"]}})
     breasts = breast_table(table)
