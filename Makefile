@@ -7,10 +7,13 @@ ABLATION ?= ablations/token_count.yaml
 # seconds on compiling torch's sources again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test setup lint bench clean-env
+.PHONY: demo ui test setup lint bench clean-env
 
 demo: setup
 	$(BIN)/python -m harness run $(ABLATION) --profile demo
+
+ui: setup
+	$(BIN)/python -m harness ui
 
 test: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest $(TESTS)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import importlib
 import re
+import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import torch
 
+from harness.cli import COMMANDS
+from harness.expand import expand_file
+from harness.facts import Facts
 from mvmlm.batch import Batch
+from mvmlm.data.readers.table import Table
 from mvmlm.methods import METHODS, Shapes, build_method
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,6 +29,29 @@ def test_the_two_commands_stand_at_the_top():
 def test_every_file_that_is_linked_is_there():
     links = re.findall(r"\]\(([^)#:]+)\)", README)
     assert links and [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_command_for_your_own_data_reads_such_a_table(tmp_path):
+    (block,) = [b for b in re.findall(r"```\n(.*?)```", README, re.S) if "name: table" in b]
+    words = shlex.split(block.replace("\\\n", " ").replace("/data/mammograms", str(tmp_path)))
+    (tmp_path / "labels.csv").write_text(
+        "file,patient_id,laterality,view,image_type,findings,pathology,age,density\n"
+        "a.png,p1,L,CC,low-energy,Irregular mass,Malignant,51,C\n"
+        "b.png,p2,R,MLO,low-energy,Calcifications,Benign,,B\n"
+        "c.png,p2,R,MLO,contrast,mass,Benign,,B\n"
+    )
+    overrides = [after for word, after in pairwise(words) if word == "--set"]
+    expansion = expand_file("token_count", overrides=overrides, seeds=[0])
+    assert {c.coordinates["task"] for c in expansion.cells} == {"mass", "malignancy"}
+    data = expansion.cells[0].config.data
+    exams = Table().read(tmp_path, Facts().reader_options(data.name, data.options))
+    assert exams["mass"].tolist() == [True, False] and exams["calcification"].tolist() == [False, True]
+    assert exams["malignancy"].tolist() == [True, False]
+
+
+def test_every_command_of_the_readme_is_one():
+    said = set(re.findall(r"python -m harness ([a-z]+)", README))
+    assert said == set(COMMANDS)
 
 
 def test_the_example_method_works_as_printed(tmp_path, monkeypatch):
