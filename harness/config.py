@@ -88,6 +88,9 @@ class TrainConfig(Section):
     """Optimisation. Batch 18 is the paper's; the rest is ours."""
 
     epochs: int = Field(10, ge=1)
+    min_steps: int = Field(
+        0, ge=0, description="optimiser steps at least: more epochs where there is little data (ours)"
+    )
     batch_size: int = Field(18, ge=2, description="breasts; each has up to two images")
     lr: float = Field(5e-5, gt=0, description="peak learning rate of AdamW")
     weight_decay: float = Field(1e-4, ge=0)
@@ -97,8 +100,8 @@ class TrainConfig(Section):
     shift: float = Field(
         0.04, ge=0, lt=0.5, description="augmentation: largest shift, as a share of the side"
     )
-    intensity: float = Field(0.1, ge=0, lt=1, description="augmentation: largest change of gain and offset")
-    workers: int = Field(0, ge=0, description="loader processes; changes no result, part of no key")
+    intensity: float = Field(0.1, ge=0, lt=1, description="augmentation: largest change of the gain")
+    workers: int = Field(0, ge=0, description="loader threads; changes no result, part of no key")
 
 
 class EvalConfig(Section):

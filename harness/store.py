@@ -37,7 +37,7 @@ class Card:
     Attributes
     ----------
     seconds : float
-        Wall time that the stage's own work took [s].
+        Wall time that the stage's own work took [s]; what earlier, interrupted runs did of it included.
     kind : str
         Stages of one kind cost about the same; estimates go by it.
     summary : dict
@@ -156,9 +156,10 @@ class Store:
             temporary.mkdir(parents=True)
             started = time.perf_counter()
             summary = produce(temporary) or {}
+            seconds = max(time.perf_counter() - started, summary.pop("seconds", 0.0))
             card = Card(
                 **{k: node[k] for k in ("stage", "key", "version", "config", "inputs", "kind", "resources")},
-                seconds=round(time.perf_counter() - started, 3),
+                seconds=round(seconds, 3),
                 finished=datetime.now(UTC).isoformat(timespec="seconds"),
                 host=socket.gethostname(),
                 git_commit=commit,

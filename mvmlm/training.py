@@ -8,7 +8,7 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,8 +37,11 @@ class TrainConfig:
     ----------
     batch_size : int
         Breasts, each with up to two images.
+    epochs, min_steps : int
+        Passes over the data; more of them where these would be fewer than ``min_steps`` steps, so that an arm with
+        little data is not merely trained less (ours).
     lr, weight_decay : float
-        Of AdamW; norms, biases and other vectors are not decayed.
+        Of AdamW with betas 0.9 and 0.98; norms, biases and other vectors are not decayed (both ours).
     warmup_epochs : float
         Linear warm-up, then a cosine to zero, step by step.
     precision : {'fp32', 'bf16'}
@@ -46,12 +49,14 @@ class TrainConfig:
     grad_clip : float
         Largest norm of the gradient.
     shift, intensity : float
-        See `mvmlm.data.breast_batches.Augmentation`.
+        See `mvmlm.data.breast_batches.Augmentation`: ours, and milder than Mammo-CLIP's, which also rotates, shears,
+        scales, bends and mirrors.
     workers : int
         Threads that prepare batches.
     """
 
     epochs: int = 10
+    min_steps: int = 0
     batch_size: int = 18
     lr: float = 5e-5
     weight_decay: float = 1e-4
@@ -77,8 +82,9 @@ def train(
 ) -> list[dict]:
     """Train in place, going on from the checkpoint in ``work_dir`` where there is one.
 
-    The weights of the last epoch are kept: nothing is selected on validation data. On one kind of machine the
-    result depends on data, settings and seed alone, however often the training was interrupted.
+    The weights of the last epoch are kept: nothing is selected on validation data. On CPUs of one kind, with one
+    number of threads, the result depends on data, settings and seed alone, bit for bit, however often the training
+    was interrupted; on a GPU sums are not always added in the same order, and the last digits can differ.
 
     Parameters
     ----------
@@ -88,7 +94,7 @@ def train(
     validation : BreastData, optional
         Its loss is logged.
     on_epoch : callable, optional
-        Gets each epoch's record.
+        Gets each epoch's record, and ``epochs``, the number of them that there will be.
     should_stop : callable, optional
         Asked after each epoch; True ends the training early, its checkpoint stays.
 
@@ -107,6 +113,8 @@ def train(
     """
     if len(data) < MIN_BREASTS:
         raise DataError(f"training needs at least {MIN_BREASTS} breasts with an image, there are {len(data)}")
+    steps = len(data.order(config.batch_size, None))
+    config = replace(config, epochs=max(config.epochs, -(-config.min_steps // steps)))
     target = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     method.to(target)
     optimiser = torch.optim.AdamW(_groups(method, config.weight_decay), lr=config.lr, betas=(0.9, 0.98))
@@ -119,7 +127,7 @@ def train(
         history.append(record)
         _save(Path(work_dir) / CHECKPOINT, loop, history)
         if on_epoch:
-            on_epoch(record)
+            on_epoch({**record, "epochs": config.epochs})
         if should_stop and should_stop():
             break
     method.to("cpu")

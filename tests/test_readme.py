@@ -36,8 +36,8 @@ def test_the_command_for_your_own_data_reads_such_a_table(tmp_path):
     words = shlex.split(block.replace("\\\n", " ").replace("/data/mammograms", str(tmp_path)))
     (tmp_path / "labels.csv").write_text(
         "file,patient_id,laterality,view,image_type,findings,pathology,age,density\n"
-        "a.png,p1,L,CC,low-energy,Irregular mass,Malignant,51,C\n"
-        "b.png,p2,R,MLO,low-energy,Calcifications,Benign,,B\n"
+        "a.png,p1,L,CC,low-energy (standard-mammogram-like),Irregular mass,Malignant,51,C\n"
+        "b.png,p2,R,MLO,low-energy (standard-mammogram-like),Calcifications,Benign,,B\n"
         "c.png,p2,R,MLO,contrast,mass,Benign,,B\n"
     )
     overrides = [after for word, after in pairwise(words) if word == "--set"]

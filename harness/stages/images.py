@@ -16,6 +16,7 @@ class ImagesStage(Stage):
     """Reads the data set and the ``images`` section."""
 
     name = "images"
+    version = 2
 
     def config(self, cell: CellConfig, facts: Facts) -> dict:
         return {
@@ -56,5 +57,14 @@ def _notes(summary: dict, data: str) -> list[str]:
         notes.append(
             f"{summary['flipped_against_tag']} of {of} images of {data} have the chest wall on the other side than "
             "their laterality says"
+        )
+    if summary["without_window"]:
+        notes.append(
+            f"{summary['without_window']} of {of} images of {data} have no window and are shown between their extremes"
+        )
+    if summary["dim"]:
+        notes.append(
+            f"{summary['dim']} of {of} images of {data} use less than a quarter of the grey range; "
+            "images.intensity=percentile would stretch each breast by itself"
         )
     return notes

@@ -25,12 +25,14 @@ class PretrainStage(Stage):
             "method": facts.method_options(cell.method.model_dump(mode="json")),
             "train": train,
             "seed": cell.seed,
-            "split": {**split_slice(cell), "val_fraction": cell.data.val_fraction},
+            "split": split_slice(cell),
         }
         if "loss" in uses:
             config["loss"] = cell.loss.model_dump(mode="json")
         if "labels" in uses:
             config["labels"] = {"task": cell.eval.task, "fraction": cell.eval.fraction}
+        else:
+            config["split"]["val_fraction"] = cell.data.val_fraction
         return config
 
     def inputs(self, cell: CellConfig, facts: Facts) -> tuple[str, ...]:

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 def score(context: Context) -> dict:
     """Run the protocol, or the no-image baseline, and write predictions, metrics and bootstrap draws."""
-    import pandas as pd
-
-    from mvmlm.data.exam_table import breast_table
+    from mvmlm.data.image_store import stored_breasts
     from mvmlm.data.splits import with_split
     from mvmlm.evaluation.no_image import BASELINES
     from mvmlm.evaluation.protocols import PROTOCOLS
@@ -25,8 +23,7 @@ def score(context: Context) -> dict:
     config = context.config
     said = dict(config["eval"])
     task, fraction = TASKS.get(said.pop("task")), said.pop("fraction")
-    exams = pd.read_parquet(context.inputs["images"] / "index.parquet")
-    breasts = with_split(breast_table(exams), **config["split"])
+    breasts = with_split(stored_breasts(context.inputs["images"]), **config["split"])
     asked = {"fraction": fraction, "seed": config["seed"]}
     if "baseline" in config:
         result = BASELINES[config["baseline"]](breasts, task, **asked, options=said)

@@ -10,7 +10,6 @@ from harness.stages.base import Context
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mvmlm.data.image_store import ImageStore
     from mvmlm.models.text_encoder import TextTokens
 
 
@@ -21,13 +20,13 @@ def pretrain(context: Context) -> dict:
     of theirs is looked at.
     """
     from mvmlm.data.breast_batches import BreastData
-    from mvmlm.data.image_store import ImageStore
+    from mvmlm.data.image_store import ImageStore, stored_breasts
     from mvmlm.methods import Shapes, build_method, save_method
     from mvmlm.training import TrainConfig, train
 
     config = context.config
     store = ImageStore.open(context.inputs["images"])
-    breasts = training_breasts(store, config)
+    breasts = training_breasts(stored_breasts(context.inputs["images"]), config)
     text, text_ids = _text(context, breasts)
     if text_ids is not None:
         breasts = breasts.loc[text_ids.index]
@@ -57,31 +56,42 @@ def pretrain(context: Context) -> dict:
         validation=data("val"),
         seed=config["seed"],
         work_dir=context.work,
-        on_epoch=lambda record: context.report({**record, "epochs": config["train"]["epochs"]}),
+        on_epoch=context.report,
     )
     save_method(method, context.out)
     (context.out / "history.json").write_text(json.dumps(history, indent=1))
+    notes = []
+    if "labels" in config:
+        notes.append(
+            f"{config['method']['name']}: trained on the labels that its probe is fitted to, so the folds that choose "
+            "the probe's penalty have seen them; test labels have not been seen"
+        )
     return {
         "breasts": len(training),
         "epochs": len(history),
         "parameters": sum(p.numel() for p in method.parameters()),
+        "seconds": sum(record["seconds"] for record in history),
+        "notes": notes,
     }
 
 
-def training_breasts(store: ImageStore, config: dict) -> pd.DataFrame:
+def training_breasts(breasts: pd.DataFrame, config: dict) -> pd.DataFrame:
     """Breasts that a pretraining may see, with ``part`` (train or val), and ``label`` where labels are read.
+
+    A method that reads labels trains on all that the fraction grants, as the probe does, and has no validation part.
 
     Parameters
     ----------
+    breasts : DataFrame
+        The breast table of the data set.
     config : dict
         The stage's slice: ``split``, and ``labels`` (task and fraction) for methods that use labels.
     """
-    from mvmlm.data.exam_table import breast_table
     from mvmlm.data.splits import carve_validation, with_split
 
     split = dict(config["split"])
-    val_fraction = split.pop("val_fraction")
-    breasts = with_split(breast_table(store.exams), **split)
+    val_fraction = split.pop("val_fraction", 0.0)
+    breasts = with_split(breasts, **split)
     breasts = breasts[breasts["split"] == "train"]
     validation = carve_validation(breasts["patient_id"], val_fraction, split["split_seed"])
     breasts = breasts.assign(part=["val" if p in validation else "train" for p in breasts["patient_id"]])

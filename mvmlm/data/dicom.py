@@ -56,7 +56,7 @@ def read_dicom(path: Path, intensity: Intensity = "voi") -> Image:
     if stored.ndim != 2:
         raise DataError(f"{path}: has {stored.ndim} dimensions of pixels; expected one plane of grey values")
     try:
-        return Image(_shown(dataset, stored, intensity), _meta(dataset))
+        return Image(_shown(dataset, stored, intensity), _meta(dataset, intensity))
     except (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as error:
         raise DataError(f"{path}: its header cannot be applied ({_first_line(error)})") from error
 
@@ -80,13 +80,17 @@ def _to_unit(
     values = np.asarray(apply_modality_lut(stored, dataset), np.float32)
     if intensity == "voi" and dataset.get("VOILUTSequence"):
         return _voi_table(dataset, stored)
-    if intensity == "voi" and dataset.get("WindowCenter") is not None and dataset.get("WindowWidth") is not None:
+    if intensity == "voi" and _has_window(dataset):
         return _window(values, dataset)
     there = values if padding is None else values[~padding]
     low, high = (float(there.min()), float(there.max())) if there.size else (0.0, 0.0)
     if high <= low:
         return np.zeros_like(values)
     return np.clip((values - low) / (high - low), 0, 1)
+
+
+def _has_window(dataset: Any) -> bool:
+    return dataset.get("WindowCenter") is not None and dataset.get("WindowWidth") is not None
 
 
 def _voi_table(dataset: Any, stored: np.ndarray) -> np.ndarray:
@@ -127,14 +131,13 @@ def _signed(value: int, dataset: Any) -> int:
     return value - 2**16 if dataset.PixelRepresentation == 1 and value >= 2**15 else value
 
 
-def _meta(dataset: Any) -> Meta:
+def _meta(dataset: Any, intensity: Intensity) -> Meta:
     side = str(dataset.get("ImageLaterality") or dataset.get("Laterality") or "").strip().upper()[:1]
-    spacing = dataset.get("ImagerPixelSpacing") or dataset.get("PixelSpacing")
+    shown = bool(dataset.get("VOILUTSequence")) or _has_window(dataset)
     return Meta(
         laterality=side if side in ("L", "R") else None,
         view=_view(dataset),
-        pixel_spacing=float(spacing[0]) if spacing else None,
-        manufacturer=str(dataset.get("Manufacturer") or "") or None,
+        without_window=intensity == "voi" and not shown,
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
 
 from mvmlm.errors import DataError
@@ -35,6 +38,7 @@ SCHEMA: dict[str, str] = {
     "pixel_spacing": "Float64",
     "manufacturer": "string",
 }
+MALIGNANT_FROM = 4
 REQUIRED = ("dataset", "patient_id", "exam_id", "breast_id", "image_id", "laterality", "view", "path")
 STANDARD_VIEWS = ("CC", "MLO")
 VALUES = {
@@ -93,10 +97,15 @@ def _problems(table: pd.DataFrame) -> list[str]:
     both = splits.index[splits > 1]
     if len(both):
         found.append(f"{len(both)} patients are on both sides of the split (such as {', '.join(both[:3])})")
-    sides = table.groupby("breast_id")["laterality"].nunique()
-    mixed = sides.index[sides > 1]
-    if len(mixed):
-        found.append(f"{len(mixed)} breasts have two lateralities (such as {', '.join(mixed[:3])})")
+    for unit, of, what in (
+        ("breast_id", "laterality", "breasts have two lateralities"),
+        ("breast_id", "patient_id", "breasts have two patients"),
+        ("exam_id", "patient_id", "exams have two patients"),
+    ):
+        members = table.groupby(unit)[of].nunique()
+        mixed = members.index[members > 1]
+        if len(mixed):
+            found.append(f"{len(mixed)} {what} (such as {', '.join(mixed[:3])})")
     return found
 
 
@@ -110,7 +119,22 @@ def _examples(values: pd.Series) -> str:
     return ", ".join(map(str, values.dropna().unique()[:3])) or "NA"
 
 
-def breast_table(exams: pd.DataFrame) -> pd.DataFrame:
+def malignancy_of_birads(birads: pd.Series) -> pd.Series:
+    """Malignancy where there is no pathology: BI-RADS 4 to 6; 0 (incomplete) is unknown, never benign.
+
+    Parameters
+    ----------
+    birads : Series
+        Categories 0 to 6, NA where unknown.
+
+    Returns
+    -------
+    Series of nullable booleans
+    """
+    return (birads >= MALIGNANT_FROM).mask(birads == 0).astype("boolean")
+
+
+def breast_table(exams: pd.DataFrame, kept: Sequence[int] | None = None) -> pd.DataFrame:
     """One row a breast, from an exam table.
 
     A label is true where it is true for any view of the breast, and unknown only where it is unknown for all:
@@ -120,6 +144,9 @@ def breast_table(exams: pd.DataFrame) -> pd.DataFrame:
     ----------
     exams : DataFrame
         As `validate` returns it. Row numbers, not index values, are what ``cc`` and ``mlo`` refer to.
+    kept : sequence of int, optional
+        Rows of the images that can be used; ``cc`` and ``mlo`` then are places in this list. Labels, patients and
+        splits come from all rows: what a file's damage hides is still known of the breast.
 
     Returns
     -------
@@ -129,7 +156,11 @@ def breast_table(exams: pd.DataFrame) -> pd.DataFrame:
         image_width, cc, mlo`` (row of the view, the first by ``image_id`` where there are several, −1 where there is
         none) and ``n_views``.
     """
-    exams = exams.assign(row=range(len(exams))).sort_values(["breast_id", "image_id"], kind="stable")
+    places = np.arange(len(exams))
+    if kept is not None:
+        places = np.full(len(exams), -1)
+        places[list(kept)] = np.arange(len(kept))
+    exams = exams.assign(row=places).sort_values(["breast_id", "image_id"], kind="stable")
     groups = exams.groupby("breast_id", sort=True)
     first = ["dataset", "patient_id", "exam_id", "laterality", "split", "age", "density", "malignancy_source"]
     breasts = groups[[*first, *DESCRIPTORS, "manufacturer", "image_height", "image_width"]].first()
@@ -137,7 +168,7 @@ def breast_table(exams: pd.DataFrame) -> pd.DataFrame:
     for label in LABELS:
         breasts[label] = groups[label].max().astype("boolean")
     for view, name in (("CC", "cc"), ("MLO", "mlo")):
-        rows = exams[exams["view"] == view].groupby("breast_id")["row"].first()
+        rows = exams[(exams["view"] == view) & (exams["row"] >= 0)].groupby("breast_id")["row"].first()
         breasts[name] = rows.reindex(breasts.index).fillna(-1).astype("int64")
     breasts["n_views"] = groups.size().astype("int64")
     breasts.attrs = {}

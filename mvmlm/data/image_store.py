@@ -13,10 +13,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mvmlm.data.exam_table import breast_table
 from mvmlm.data.prepare import Job, one_thread, prepare, prepare_all
 from mvmlm.errors import DataError
 
 PIXELS, INDEX, SETTINGS, BAD = "pixels.raw", "index.parquet", "store.json", "bad_files.csv"
+BREASTS = "breasts.parquet"
+DIM = 0.25  # of the grey range: an image that stays below it was written with fewer bits than its file has
 CHUNK = 8  # images a worker takes at once
 PRELOAD = ["mvmlm.data.prepare", "mvmlm.data.dicom", "pydicom.pixels"]  # imported once, not once a worker
 AHEAD = 2  # chunks a worker that are under way
@@ -50,7 +53,9 @@ def build_image_store(
     Returns
     -------
     dict
-        ``images, set_aside, flipped_against_tag, height, width, bytes``.
+        ``images, set_aside, set_aside_examples, flipped_against_tag, without_window, dim, height, width, bytes``:
+        ``without_window`` counts DICOM files that were read by their extremes for want of a window, ``dim`` images
+        that use less than a quarter of the grey range.
 
     Raises
     ------
@@ -60,8 +65,8 @@ def build_image_store(
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     jobs = [
-        Job(i, str(Path(root) / path), side, height, width, intensity, crop)
-        for i, (path, side) in enumerate(zip(exams["path"], exams["laterality"]))
+        Job(i, str(Path(root) / path), side, view, height, width, intensity, crop)
+        for i, (path, side, view) in enumerate(zip(exams["path"], exams["laterality"], exams["view"]))
     ]
     kept: list[int] = []
     bad: list[tuple[str, str]] = []
@@ -82,6 +87,7 @@ def build_image_store(
     if not kept:
         raise DataError(f"{root}: none of {len(jobs)} images can be used")
     index = exams.iloc[kept].reset_index(drop=True)
+    breast_table(exams, kept).to_parquet(out_dir / BREASTS)
     boxes = pd.DataFrame(transforms)
     against = int(((index["laterality"] == "R") != boxes["flipped"]).sum())
     index.join(boxes.add_prefix("transform_")).to_parquet(out_dir / INDEX, index=False)
@@ -91,6 +97,8 @@ def build_image_store(
         "set_aside": len(bad),
         "set_aside_examples": [f"{p}: {r}" for p, r in bad[:3]],
         "flipped_against_tag": against,
+        "without_window": int(boxes.pop("without_window").sum()),
+        "dim": int((boxes.pop("brightest") < DIM).sum()),
         "height": height,
         "width": width,
         "bytes": len(kept) * height * width * 2,
@@ -131,6 +139,20 @@ def _in_order(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, bytes | 
                 under_way.extend((c, pool.submit(prepare_all, c)) for c in islice(chunks, 1))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def stored_breasts(folder: Path) -> pd.DataFrame:
+    """The breast table of all exams, whether or not their images could be used; ``cc``, ``mlo`` are rows of the store.
+
+    Raises
+    ------
+    DataError
+        When it is missing or damaged.
+    """
+    try:
+        return pd.read_parquet(Path(folder) / BREASTS)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder}: no whole image store ({' '.join(str(error).split())[:120]})") from error
 
 
 class ImageStore:

@@ -16,12 +16,17 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".pgm")
 
 @dataclass(frozen=True)
 class Meta:
-    """What a file's header says; None where it says nothing."""
+    """What a file's header says; None where it says nothing.
+
+    Attributes
+    ----------
+    without_window : bool
+        A DICOM that was to be shown by its window or VOI table, and has none: its extremes are black and white.
+    """
 
     laterality: str | None = None
     view: str | None = None
-    pixel_spacing: float | None = None
-    manufacturer: str | None = None
+    without_window: bool = False
 
 
 @dataclass(frozen=True)

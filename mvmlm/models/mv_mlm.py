@@ -42,9 +42,9 @@ class TokenEncoder(nn.Module):
 class MVMLM(Method):
     """Multi-view mammography and language: L_IT + λ·L_II with token transformers (the paper's MV-CLIP+Tr).
 
-    From the paper: 256 tokens on both sides, 4 blocks of 8 heads, global max pool, the encoders, the frozen
-    text encoder. Ours, because it says nothing: width and projection of 512, dropout 0.1, learnt positions,
-    pre-norm, one learnt temperature for both losses, λ = 1.
+    From the paper: 256 tokens on both sides (``tokens`` and ``text_tokens``, so that one can vary alone), 4 blocks of
+    8 heads, global max pool, the encoders, the frozen text encoder. Ours, because it says nothing: width and
+    projection of 512, dropout 0.1, learnt positions, pre-norm, one learnt temperature for both losses, λ = 1.
     """
 
     uses = frozenset({"text", "loss"})
@@ -57,7 +57,7 @@ class MVMLM(Method):
         pretrained: bool = False
         encoder_stage: int = -1
         tokens: int = 256
-        text_tokens: int | None = None
+        text_tokens: int = 256
         width: int = 512
         depth: int = 4
         heads: int = 8
@@ -75,8 +75,7 @@ class MVMLM(Method):
         )
         height, width = self.encoder.grid
         self.image = TokenEncoder(height * width, self.encoder.channels, options.tokens, options)
-        text_tokens = options.text_tokens or options.tokens
-        self.text = TokenEncoder(shapes.text_length, shapes.text_width, text_tokens, options)
+        self.text = TokenEncoder(shapes.text_length, shapes.text_width, options.text_tokens, options)
         self.temperature = Temperature(loss["temperature"], loss["learn_temperature"])
         self.settings = loss
 

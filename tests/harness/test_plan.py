@@ -124,6 +124,7 @@ MOVES = {
     "loss.temperature=0.1": BELOW_PRETRAIN,
     "loss.learn_temperature=false": BELOW_PRETRAIN,
     "train.epochs=3": BELOW_PRETRAIN,
+    "train.min_steps=40": BELOW_PRETRAIN,
     "train.batch_size=4": BELOW_PRETRAIN,
     "train.lr=0.01": BELOW_PRETRAIN,
     "train.weight_decay=0.5": BELOW_PRETRAIN,
@@ -277,10 +278,10 @@ def test_the_keys_of_a_reference_cell_stay(plan):
     (cell,) = plan({}, base=base, facts=FrozenFacts()).cells
     assert cell.stages == {
         "dataset": "ea588578b0590592fed6",
-        "images": "9419187ca7dd3ecec105",
+        "images": "5202996d2518c6513d1d",
         "reports": "17201fc96a58e5433ddc",
         "text": "0cd8bf8585cd462b036f",
-        "pretrain": "3408367f81da32dfb4b5",
-        "features": "ad169cb515f96d27b3de",
-        "evaluate": "649284754529b5166e8f",
+        "pretrain": "fe1d95c5eb95a04fb391",
+        "features": "486e2ee467d1dc7b6ef3",
+        "evaluate": "953716b9ed9bf620abce",
     }

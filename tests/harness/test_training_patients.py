@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 from harness.stages.base import Context
 from harness.stages.training_run import pretrain, training_breasts
 from mvmlm.data.exam_table import breast_table
-from mvmlm.data.image_store import ImageStore, build_image_store
+from mvmlm.data.image_store import BREASTS, ImageStore, build_image_store, stored_breasts
 from mvmlm.data.readers import DATASETS
-from mvmlm.data.splits import carve_validation, label_fraction, with_split
+from mvmlm.data.splits import label_fraction, with_split
 from mvmlm.methods import METHODS, WEIGHTS
 from mvmlm.models.text_encoder import TextTokens, encode_texts
 
@@ -30,7 +30,8 @@ LOSS = {
     "temperature": 0.07,
     "learn_temperature": True,
 }
-SPLIT = {"test_fraction": 0.3, "split_seed": 1, "val_fraction": 0.25}
+SPLIT = {"test_fraction": 0.3, "split_seed": 1}
+VAL_FRACTION = 0.25
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +59,9 @@ def women(request, made, tmp_path) -> Path:
     if request.param == "official split":
         return made
     shutil.copytree(made, tmp_path / "women")
-    index = tmp_path / "women" / "images" / "index.parquet"
-    exams = pd.read_parquet(index)
-    exams["split"] = pd.array([pd.NA] * len(exams), dtype="string")
-    exams.to_parquet(index, index=False)
+    path = tmp_path / "women" / "images" / BREASTS
+    breasts = pd.read_parquet(path)
+    breasts.assign(split=pd.array([pd.NA] * len(breasts), dtype="string")).to_parquet(path)
     return tmp_path / "women"
 
 
@@ -73,12 +73,14 @@ def config_of(name: str, fraction: float = 0.5) -> dict:
         "method": {"name": name, **options},
         "train": {"epochs": 2, "batch_size": 4, "precision": "fp32"},
         "seed": 3,
-        "split": SPLIT,
+        "split": dict(SPLIT),
     }
     if "loss" in kind.uses:
         config["loss"] = LOSS
     if "labels" in kind.uses:
         config["labels"] = {"task": "mass", "fraction": fraction}
+    else:
+        config["split"]["val_fraction"] = VAL_FRACTION
     return config
 
 
@@ -148,9 +150,7 @@ def seen(monkeypatch) -> Read:
 
 def table_of(women: Path) -> pd.DataFrame:
     """Breasts with their split, as the scoring sees them."""
-    exams = pd.read_parquet(women / "images" / "index.parquet")
-    split = {k: v for k, v in SPLIT.items() if k != "val_fraction"}
-    return with_split(breast_table(exams), **split)
+    return with_split(stored_breasts(women / "images"), **SPLIT)
 
 
 def test_the_fixture_has_something_to_leak(women):
@@ -201,9 +201,10 @@ def test_other_images_texts_and_labels_of_test_patients_give_the_same_weights(na
     pixels = np.memmap(other / "images" / "pixels.raw", "<u2", "r+", shape=store.pixels.shape)
     pixels[rows] = 65535 - pixels[rows]
     pixels.flush()
-    if exams["split"].notna().all():  # a drawn split is stratified: there, labels decide who is tested
-        exams.loc[rows, "mass"] = ~exams.loc[rows, "mass"]
-        exams.to_parquet(other / "images" / "index.parquet", index=False)
+    known = stored_breasts(other / "images")
+    if known["split"].notna().all():  # a drawn split is stratified: there, labels decide who is tested
+        known.loc[tested, "mass"] = ~known.loc[tested, "mass"]
+        known.to_parquet(other / "images" / BREASTS)
     tokens = TextTokens.open(other / "text").tokens
     states = np.memmap(other / "text" / "tokens.raw", np.float16, "r+", shape=tokens.shape)
     theirs = {f"breast {b}" for b in breasts.index[tested]}
@@ -220,7 +221,7 @@ def test_a_change_to_a_training_patient_does_change_the_weights(name, made, tmp_
     run(name, made, tmp_path / "before")
     other = tmp_path / "other"
     shutil.copytree(made, other)
-    breasts = training_breasts(ImageStore.open(made / "images"), config_of(name))
+    breasts = training_breasts(stored_breasts(made / "images"), config_of(name))
     row = breasts.loc[breasts["part"] == "train", "cc"].iloc[0]
     store = ImageStore.open(other / "images")
     pixels = np.memmap(other / "images" / "pixels.raw", "<u2", "r+", shape=store.pixels.shape)
@@ -232,28 +233,26 @@ def test_a_change_to_a_training_patient_does_change_the_weights(name, made, tmp_
 
 
 @pytest.mark.parametrize("fraction", [0.3, 0.6, 1.0])
-def test_labels_are_those_that_the_fraction_grants_less_validation(fraction, women, seen, tmp_path):
+def test_labels_are_all_that_the_fraction_grants_to_a_probe(fraction, women, seen, tmp_path):
     breasts = table_of(women)
     breasts = breasts[breasts["split"] == "train"]
     granted = label_fraction(breasts, breasts["mass"], fraction, seed=3)
-    validation = carve_validation(breasts["patient_id"], SPLIT["val_fraction"], SPLIT["split_seed"])
     assert granted
-    assert validation
-    found = training_breasts(ImageStore.open(women / "images"), config_of("supervised", fraction))
-    assert set(found.loc[found["part"] == "train", "patient_id"]) == granted - validation
-    assert set(found.loc[found["part"] == "val", "patient_id"]) == granted & validation
+    found = training_breasts(stored_breasts(women / "images"), config_of("supervised", fraction))
+    assert set(found["patient_id"]) == granted and set(found["part"]) == {"train"}
     assert found["label"].notna().all()
     pd.testing.assert_series_equal(
         found["label"].astype(bool), breasts.loc[found.index, "mass"].astype(bool), check_names=False
     )
     summary = run("supervised", women, tmp_path, fraction)
-    assert summary["breasts"] == (found["part"] == "train").sum()
+    assert summary["breasts"] == len(found)
+    assert "probe" in summary["notes"][0], "the table says that the probe's folds have seen the labels"
     exams = pd.read_parquet(women / "images" / "index.parquet")
     assert set(exams["patient_id"].iloc[sorted(seen.images)]) <= granted
 
 
 def test_validation_patients_are_not_trained_on(made):
-    found = training_breasts(ImageStore.open(made / "images"), config_of("mvmlm"))
+    found = training_breasts(stored_breasts(made / "images"), config_of("mvmlm"))
     parts = found.groupby("patient_id")["part"].nunique()
     assert (parts == 1).all(), "both breasts of a patient are on one side"
     assert set(found["part"]) == {"train", "val"}
@@ -264,7 +263,7 @@ def test_a_breast_without_a_report_is_left_out(made, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(made, other)
     path = other / "reports" / "reports.parquet"
-    found = training_breasts(ImageStore.open(made / "images"), config_of("mvmlm"))
+    found = training_breasts(stored_breasts(made / "images"), config_of("mvmlm"))
     training = found.index[found["part"] == "train"]
     reports = pd.read_parquet(path)
     reports[reports["breast_id"] != training[0]].to_parquet(path, index=False)

@@ -245,3 +245,14 @@ def test_the_learning_rate_in_figures():
 def test_the_defaults_are_those_of_the_published_settings():
     assert asdict(TrainConfig())["batch_size"] == 18
     assert (TrainConfig().epochs, TrainConfig().lr, TrainConfig().weight_decay) == (10, 5e-5, 1e-4)
+
+
+def test_little_data_is_passed_over_until_the_steps_are_enough(tmp_path):
+    data = toy_data(9, missing=MISSING)
+    steps = len(data.order(CONFIG.batch_size, None))
+    more = replace(CONFIG, min_steps=4 * steps + 1)
+    weights, history = run(tmp_path / "more", config=more)
+    assert len(history) == 5, "3 epochs would be fewer steps"
+    assert history[-1]["lr"] < history[0]["lr"], "the schedule is as long as the training"
+    assert_same(run(tmp_path / "again", config=more, stops=(2,)), (weights, history))
+    assert len(run(tmp_path / "enough", config=replace(CONFIG, min_steps=steps))[1]) == 3

@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from mvmlm.data.exam_table import DESCRIPTORS, LABELS, validate
+from mvmlm.data.exam_table import DESCRIPTORS, LABELS, malignancy_of_birads, validate
 from mvmlm.data.readers import DATASETS, Reader, digest, read_csv
-from mvmlm.data.readers.vindr import MALIGNANT_FROM, VinDr
+from mvmlm.data.readers.vindr import VinDr
 from mvmlm.errors import DataError
 from mvmlm.registry import did_you_mean
 
@@ -75,10 +75,11 @@ class TableOptions:
 class Table(Reader):
     """Reads images that one table lists, one row a view.
 
-    ``exam_id`` is the patient where the table has none, ``image_id`` the file's stem. Of several BI-RADS in one cell
-    (``3|4``, ``5$2``) the highest counts, and ``4a`` is 4. ``malignancy`` is what its label says, by pathology;
-    where no label is given for it, it is BI-RADS ≥ 4. A validation split counts as training: validation patients
-    are drawn from it anew.
+    ``exam_id`` is the patient's, with the table's own number where it has one (numbers may repeat between patients);
+    ``image_id`` is the file's stem where the table has none. Of several BI-RADS in one cell (``3|4``, ``5$2``) the
+    highest counts, and ``4a`` is 4. ``malignancy`` is what its label says, by pathology; where no label is given for
+    it, it is BI-RADS ≥ 4, and unknown for BI-RADS 0. A validation split counts as training: validation patients are
+    drawn from it anew.
     """
 
     Options = TableOptions
@@ -99,8 +100,8 @@ class Table(Reader):
         given = {name: values for name, values in given.items() if values is not None}
         table = pd.DataFrame({name: _READ[name](values, source) for name, values in given.items()})
         table["dataset"] = self.name
-        if "exam_id" not in table:
-            table["exam_id"] = table["patient_id"]
+        patient = table["patient_id"]
+        table["exam_id"] = patient.str.cat(table["exam_id"], sep="_") if "exam_id" in table else patient
         if "image_id" not in table:
             table["image_id"] = _stems(table["path"], source)
         table["breast_id"] = table["exam_id"].str.cat(table["laterality"], sep="_")
@@ -108,7 +109,7 @@ class Table(Reader):
             table[label] = source.label(label)
         table["malignancy_source"] = "pathology"
         if not source.gives("malignancy") and "birads" in table:
-            table["malignancy"] = table["birads"] >= MALIGNANT_FROM
+            table["malignancy"] = malignancy_of_birads(table["birads"])
             table["malignancy_source"] = "birads"
         table["malignancy_source"] = table["malignancy_source"].where(table["malignancy"].notna())
         views = ("path", "image_height", "image_width", "birads", *DESCRIPTORS, *LABELS)

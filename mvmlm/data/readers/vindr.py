@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from mvmlm.data.exam_table import validate
+from mvmlm.data.exam_table import malignancy_of_birads, validate
 from mvmlm.data.readers import DATASETS, Reader, digest, read_csv
 from mvmlm.errors import DataError
+from mvmlm.registry import did_you_mean
 
 BREASTS = "breast-level_annotations.csv"
 FINDINGS = "finding_annotations.csv"
@@ -23,20 +24,22 @@ BREAST_COLUMNS = ("study_id", "image_id", "laterality", "view_position", "height
 )
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 FINDING_COLUMNS = ("image_id", "finding_categories", *CORNERS)
+MOST_ABSENT = 0.2
 SPLITS = {"training": "train", "test": "test"}
 
-#: Published finding category to the label it makes true.
-CATEGORIES = {
+#: Published finding category to the label it makes true; None for those that make none.
+CATEGORIES: dict[str, str | None] = {
     "Mass": "mass",
     "Suspicious Calcification": "calcification",
     "Asymmetry": "asymmetry",
     "Focal Asymmetry": "asymmetry",
     "Global Asymmetry": "asymmetry",
     "Architectural Distortion": "architectural_distortion",
+    **dict.fromkeys(
+        ("Suspicious Lymph Node", "Skin Thickening", "Skin Retraction", "Nipple Retraction", "No Finding")
+    ),
 }
-LABELS = sorted(set(CATEGORIES.values()))
-MALIGNANT_FROM = 4
-"""VinDr-Mammo has no pathology: a breast of BI-RADS 4 or 5 stands for a malignant one."""
+LABELS = sorted({label for label in CATEGORIES.values() if label})
 
 
 @DATASETS.register("vindr")
@@ -44,7 +47,8 @@ class VinDr(Reader):
     """Reads the folder as PhysioNet distributes it.
 
     Labels. Findings are annotated on views: an image has a mass where any of its finding rows says so (rows of one
-    image can disagree, for each row is one box). BI-RADS and density are the breast's. ``malignancy`` is BI-RADS ≥ 4.
+    image can disagree, for each row is one box). BI-RADS and density are the breast's. There is no pathology:
+    ``malignancy`` is BI-RADS ≥ 4.
     An exam is a study; the set names no patients, and has one exam each, so the study stands for the patient.
     """
 
@@ -91,14 +95,16 @@ class VinDr(Reader):
                 "view": breasts["view_position"],
                 "path": "images/" + breasts["study_id"] + "/" + images + ".dicom",
                 "split": breasts["split"].map(lambda s: SPLITS.get(s, s)),
-                "birads": breasts["breast_birads"].str.extract(r"(\d)", expand=False).astype("Int64"),
-                "density": breasts["breast_density"].str.extract(r"([A-D])\s*$", expand=False),
+                "birads": _read("breast_birads", breasts, r"(\d)").astype("Int64"),
+                "density": _read("breast_density", breasts, r"([A-D])\s*$"),
                 "image_height": breasts["height"],
                 "image_width": breasts["width"],
             }
         )
-        table["malignancy"] = (table["birads"] >= MALIGNANT_FROM).astype("boolean")
+        table["malignancy"] = malignancy_of_birads(table["birads"])
         table["malignancy_source"] = table["malignancy"].map(lambda m: pd.NA if pd.isna(m) else "birads")
+        _require_most(images, metadata.index, METADATA)
+        _require_most(images, findings["image_id"], FINDINGS)
         for column in ("age", "pixel_spacing", "manufacturer"):
             table[column] = images.map(metadata[column])
         table = table.join(_findings(findings, table), on="image_id")
@@ -127,6 +133,25 @@ def _checked(root: Path) -> Path:
             f"{root}: no VinDr-Mammo here; expected images/<study>/<image>.dicom, {BREASTS}, {FINDINGS}"
         )
     return root
+
+
+def _read(column: str, breasts: pd.DataFrame, pattern: str) -> pd.Series:
+    """The part of a column's texts that a pattern picks; a text without it is an error, an empty cell unknown."""
+    found = breasts[column].str.extract(pattern, expand=False)
+    bad = breasts.loc[breasts[column].notna() & found.isna(), column]
+    if len(bad):
+        raise DataError(f"{BREASTS}: {column}: {len(bad)} cells cannot be read (such as {bad.iloc[0]!r})")
+    return found
+
+
+def _require_most(images: pd.Series, there: pd.Series | pd.Index, name: str) -> None:
+    """Images have rows in every published table (a few may lack one); in one of another set, or half of one, not."""
+    absent = images[~images.isin(there)]
+    if len(absent) > MOST_ABSENT * len(images):
+        raise DataError(
+            f"{name}: {len(absent)} of {len(images)} images of {BREASTS} have no row (such as {absent.iloc[0]}); "
+            "the tables do not belong together, or one is cut off"
+        )
 
 
 def _metadata(path: Path) -> pd.DataFrame:
@@ -159,8 +184,8 @@ def _findings(findings: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
         mine = labels.setdefault(row.image_id, dict.fromkeys(LABELS, False))
         drawn = boxes.setdefault(row.image_id, [])
         for category in _categories(row.finding_categories):
-            if category in CATEGORIES:
-                mine[CATEGORIES[category]] = True
+            if label := CATEGORIES[category]:
+                mine[label] = True
             if pd.notna(row.xmin) and row.image_id in sizes.index:
                 height, width = sizes.loc[row.image_id]
                 drawn.append(
@@ -182,4 +207,8 @@ def _categories(text: str) -> list[str]:
         found = ast.literal_eval(text)
     except (ValueError, SyntaxError) as error:
         raise DataError(f"{FINDINGS}: finding_categories is no list: {text!r}") from error
+    for category in found:
+        if category not in CATEGORIES:
+            hint = did_you_mean(str(category), CATEGORIES)
+            raise DataError(f"{FINDINGS}: {category!r} is no published category{hint}")
     return [str(c) for c in found]

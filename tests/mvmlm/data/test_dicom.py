@@ -10,7 +10,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
 
 from mvmlm.data.dicom import read_dicom
-from mvmlm.data.pixels import read_image
+from mvmlm.data.pixels import Meta, read_image
 from mvmlm.errors import DataError
 
 RAMP = np.linspace(0, 4095, 40 * 30).reshape(40, 30).astype(np.uint16)
@@ -154,12 +154,10 @@ def test_run_length_encoded_pixels_are_the_same(read):
 
 
 def test_what_the_header_says(read):
-    meta = read(
-        a_file(ImageLaterality="R", ViewPosition="MLO", ImagerPixelSpacing=[0.07, 0.07], Manufacturer="ACME")
-    ).meta
-    assert (meta.laterality, meta.view, meta.pixel_spacing, meta.manufacturer) == ("R", "MLO", 0.07, "ACME")
-    nothing = read(a_file()).meta
-    assert (nothing.laterality, nothing.view, nothing.pixel_spacing, nothing.manufacturer) == (None,) * 4
+    meta = read(a_file(ImageLaterality="R", ViewPosition="MLO", WindowCenter=2048, WindowWidth=4096)).meta
+    assert meta == Meta("R", "MLO", without_window=False)
+    assert read(a_file()).meta == Meta(None, None, without_window=True)
+    assert read(a_file(), "percentile").meta == Meta(None, None, without_window=False)
 
 
 @pytest.mark.parametrize("code, view", [("399162004", "CC"), ("R-10226", "MLO"), ("999", None)])

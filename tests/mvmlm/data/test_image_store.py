@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from mvmlm.data.exam_table import validate
-from mvmlm.data.image_store import ImageStore, build_image_store
+from mvmlm.data.image_store import ImageStore, build_image_store, stored_breasts
 from mvmlm.errors import DataError
 from tests.mvmlm.data.test_dicom import a_file
 from tests.mvmlm.data.test_preprocess import a_breast
@@ -133,3 +133,30 @@ def test_a_store_that_lacks_a_file_is_refused(exams, tmp_path, name):
     (tmp_path / "store" / name).unlink()
     with pytest.raises(DataError, match="no whole image store"):
         ImageStore.open(tmp_path / "store")
+
+
+def test_a_damaged_file_costs_the_breast_its_view_and_not_its_label(exams, tmp_path):
+    exams = exams.assign(mass=[i % 3 == 0 for i in range(len(exams))], split="train")
+    (tmp_path / exams["path"][3]).write_bytes(b"damaged")
+    build_image_store(exams, tmp_path, tmp_path / "store", **SIZE, max_bad_share=0.1)
+    breasts, store = stored_breasts(tmp_path / "store"), ImageStore.open(tmp_path / "store")
+    lost = exams["breast_id"][3]
+    assert len(breasts) == 20 and breasts.loc[lost, "cc"] == -1 and breasts.loc[lost, "mass"]
+    there = breasts[breasts["cc"] >= 0]
+    assert store.exams["breast_id"].iloc[there["cc"]].tolist() == there.index.tolist()
+
+
+def test_a_view_tag_that_contradicts_the_table_is_refused(exams, tmp_path):
+    turned = a_file(np.full((120, 96), 2000, np.uint16), ImageLaterality="L", ViewPosition="MLO")
+    turned.save_as(tmp_path / exams["path"][0], enforce_file_format=True)
+    summary = build_image_store(exams, tmp_path, tmp_path / "store", **SIZE, max_bad_share=0.1)
+    assert summary["set_aside_examples"] == [f"{exams['path'][0]}: view tag MLO, table says CC"]
+
+
+def test_images_without_a_window_and_dim_ones_are_counted(exams, tmp_path):
+    values = a_breast(120, 96, 60, 44)[0]
+    cv2.imwrite(str(tmp_path / exams["path"][2]), np.round(4095 * values).astype(np.uint16))  # 12 bits in a file of 16
+    summary = build_image_store(exams, tmp_path, tmp_path / "store", **SIZE)
+    assert (summary["without_window"], summary["dim"]) == (10, 1)
+    summary = build_image_store(exams, tmp_path, tmp_path / "stretched", **SIZE, intensity="percentile")
+    assert (summary["without_window"], summary["dim"]) == (0, 0)

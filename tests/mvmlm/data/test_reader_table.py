@@ -91,7 +91,20 @@ def test_columns_by_option(root):
     columns = {"path": "where it is", "patient_id": "who", "laterality": "which", "view": "how", "exam_id": "visit"}
     table = read(root, csv="list.tsv", columns=columns)
     assert table["patient_id"].tolist() == ["007", "007"]
-    assert table["breast_id"].tolist() == ["v1_L", "v2_R"]
+    assert table["breast_id"].tolist() == ["007_v1_L", "007_v2_R"]
+
+
+def test_exam_numbers_that_repeat_between_patients_stay_apart(root):
+    rows = [[f"{who}{visit}.png", who, "L", "CC", visit] for who in ("p1", "p2") for visit in ("1", "2")]
+    write(root, ["path", "patient_id", "laterality", "view", "exam"], *rows)
+    breasts = breast_table(read(root))
+    assert breasts["patient_id"].to_dict() == {"p1_1_L": "p1", "p1_2_L": "p1", "p2_1_L": "p2", "p2_2_L": "p2"}
+
+
+def test_an_incomplete_assessment_is_not_benign(root):
+    rows = [[f"{birads}.png", f"p{birads}", "L", "CC", birads] for birads in "0346"]
+    write(root, ["path", "patient_id", "laterality", "view", "birads"], *rows)
+    assert read(root)["malignancy"].tolist() == [pd.NA, False, True, True]
 
 
 def test_paths_with_backslashes_and_absolute_ones_below_the_root(root):

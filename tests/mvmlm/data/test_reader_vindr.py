@@ -38,6 +38,7 @@ aa02,s1,aa02,053Y,,"[0.085, 0.085]",SIEMENS
 SOP Instance UID,Series Instance UID,SOP Instance UID,Patient's Age,Imager Pixel Spacing,Pixel Spacing,Manufacturer
 aa03,s1,aa03,,"['0.1', '0.1']",,IMS
 bb01,s2,bb01,61,"[0.07, 0.07]",,
+bb02,s2,bb02,,,,
 """
 
 
@@ -116,6 +117,10 @@ def edit(path, old, new):
         ("finding_annotations.csv", "finding_categories", "categories", "has no column 'finding_categories'"),
         ("metadata.csv", "SOP Instance UID", "UID", "has no column 'SOP Instance UID'"),
         ("finding_annotations.csv", "['Mass']", "Mass", "finding_categories is no list: 'Mass'"),
+        ("finding_annotations.csv", "['Mass']", "['Masses']", "'Masses' is no published category; did you mean"),
+        ("finding_annotations.csv", ",aa03,", ",zz03,", "2 of 6 images of breast-level_annotations.csv have no"),
+        ("metadata.csv", "aa02", "zz02", "metadata.csv: 2 of 6 images"),
+        ("breast-level_annotations.csv", "MLO,2812,2012,BI-RADS 5", "MLO,2812,2012,high", "(such as 'high')"),
         ("finding_annotations.csv", "2600.5", "wide", "finding_annotations.csv: is no table"),
         ("breast-level_annotations.csv", "aa02", "aa01", "image_id is there more than once"),
         ("breast-level_annotations.csv", "bb02,L,MLO,2812,2012,BI-RADS 5,DENSITY A,test",
