@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,19 +32,32 @@ class Removable:
     key: str = ""
 
 
-def unneeded(home: Home, tracker: Tracker) -> list[Removable]:
-    """Stages that no cell of a finished invocation stands on, and leftovers of unfinished work.
+def unneeded(home: Home, tracker: Tracker, *, unfinished: bool = False) -> list[Removable]:
+    """Stages that no cell of a finished invocation stands on, and leftovers.
+
+    Parameters
+    ----------
+    unfinished : bool
+        Whether work goes too that the newest invocation of an ablation left unfinished, and would go on from.
 
     Raises
     ------
     ConfigError
-        While a run is going on in this store: what it needs is not known before its end.
+        While a run is going on in this store: what it needs is not known before its end. And where the store has
+        results while MLflow knows of no run: that is another MLflow store, or a new one.
     """
-    live, needed = _needed(tracker)
-    if live:
-        raise ConfigError(f"{home.root}: a run is going on here; wait for its end, or stop it, then clean")
+    if alive := tracker.close_stale():
+        raise ConfigError(
+            f"{home.root}: a run is going on here ({alive[0]}); wait for its end, or stop it, then clean"
+        )
+    runs, needed = _needed(tracker, unfinished)
     store = Store(home.store)
     cards = {card.key: card for card in store.cards()}
+    if not runs and any(card.stage == "evaluate" for card in cards.values()):
+        raise ConfigError(
+            f"{tracker.uri}: knows of no run, while {home.store} holds results; name the MLflow store that they belong "
+            "to with MLFLOW_TRACKING_URI, or remove the folder by hand"
+        )
     front = [key for key in needed if key in cards]
     kept: set[str] = set()
     while front:
@@ -68,9 +82,10 @@ def unneeded(home: Home, tracker: Tracker) -> list[Removable]:
         home.work: "checkpoint of unfinished work",
         home.store / "tmp": "half-written",
         home.logs: "log",
+        home.root / "tune": "scratch of a killed run",
     }
     for folder, why in leftovers.items():
-        for path in sorted(folder.glob("*")):
+        for path in sorted(p for p in folder.glob("*") if p.name not in needed):
             size = folder_bytes(path) if path.is_dir() else path.stat().st_size
             found.append(Removable(f"{folder.name}/{path.name}", path, size, "", why))
     return found
@@ -89,14 +104,20 @@ def remove(home: Home, items: list[Removable]) -> int:
     return freed
 
 
-def _needed(tracker: Tracker) -> tuple[bool, set[str]]:
-    """Whether a run is alive, and keys of cells that finished invocations hold."""
-    tracker.close_stale()
-    live, keys = False, set()
+def _needed(tracker: Tracker, unfinished: bool) -> tuple[int, set[str]]:
+    """How many invocations there are, and keys of stages that must stay."""
+    count, keys = 0, set()
     for ablation in tracker.experiments():
+        newest = set()
         for run in tracker.invocations(ablation):
-            live |= run.info.status == "RUNNING"
+            count += 1
+            profile = run.data.tags.get("harness.profile")
+            goes_on = profile not in newest and not unfinished
+            newest.add(profile)
+            if run.info.status != "FINISHED" and not goes_on:
+                continue
             cells = tracker.cells_of(run.info.run_id)
             if run.info.status == "FINISHED":
-                keys.update(cells.loc[cells["status"] == "done", "key"])
-    return live, keys
+                cells = cells[cells["status"] == "done"]
+            keys.update(key for stages in cells["stages"] for key in json.loads(stages))
+    return count, keys

@@ -18,7 +18,8 @@ from harness.tracking import Tracker
 if TYPE_CHECKING:
     from rich.console import Console
 
-BASELINE_COORDINATES = ("task", "eval.fraction", "seed")
+    from harness.plan import Plan
+
 FIELDS = ("key", "baseline", "status", "error", "run_id")
 
 
@@ -55,7 +56,31 @@ def comparison(tracker: Tracker, home: Home, run_id: str) -> ComparisonTable:
         The invocation's parent run in MLflow.
     """
     said = tracker.spec_of(run_id)
-    frame = cells(tracker, home, run_id, said["ablation"])
+    return _table(cells(tracker, home, run_id, said["ablation"]), said)
+
+
+def check_table(plan: Plan, spec: dict) -> None:
+    """Refuse before the first training what could not be shown after the last.
+
+    Parameters
+    ----------
+    spec : dict
+        As an invocation is recorded with it.
+
+    Raises
+    ------
+    MvmlmError
+        When the cells of a plan make no table.
+    """
+    empty = {"status": "missing", "error": "", "run_id": None, "notes": [], "draws": None}
+    rows = [
+        {"key": row.key, "baseline": row.baseline, **empty, **row.cell.coordinates}
+        for row in (*plan.cells, *plan.baselines)
+    ]
+    _table(pd.DataFrame(rows), {**spec, "dataset": "", "simulated": plan.simulated})
+
+
+def _table(frame: pd.DataFrame, said: dict) -> ComparisonTable:
     rows, below = frame[frame["baseline"].isna()], frame[frame["baseline"].notna()]
     spec = TableSpec(
         rows=said["table"]["rows"],
@@ -69,9 +94,7 @@ def comparison(tracker: Tracker, home: Home, run_id: str) -> ComparisonTable:
         simulated=said["simulated"],
         notes=list(dict.fromkeys(note for notes in frame["notes"] for note in notes)),
     )
-    coordinates = said["coordinates"]
-    drop = [c for c in coordinates if c not in BASELINE_COORDINATES and not c.startswith("data.")]
-    return build_table(rows, below.drop(columns=drop, errors="ignore"), spec, coordinates=coordinates)
+    return build_table(rows, below, spec, coordinates=said["coordinates"])
 
 
 def cells(tracker: Tracker, home: Home, run_id: str, ablation: str) -> pd.DataFrame:

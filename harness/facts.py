@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from harness.keys import canonical, folder_digest
 from mvmlm.errors import DataError
@@ -51,7 +51,7 @@ class Facts:
         """The reader's options, defaults filled in, as plain JSON."""
         said = canonical([data.name, data.options])
         if said not in self._options:
-            self._options[said] = asdict(self.reader_options(data.name, data.options))
+            self._options[said] = as_declared(self.reader_options(data.name, data.options))
         return self._options[said]
 
     def reader_options(self, name: str, options: dict) -> Any:
@@ -95,7 +95,7 @@ class Facts:
         """A method's name and the options that it reads, defaults filled in."""
         kind = self.methods.get(method["name"]).Options
         known = {f.name for f in fields(kind)}
-        return {"name": method["name"], **asdict(kind(**{k: v for k, v in method.items() if k in known}))}
+        return {"name": method["name"], **as_declared(kind(**{k: v for k, v in method.items() if k in known}))}
 
     def _fingerprint(self, data: DataConfig) -> str:
         reader = self.datasets.get(data.name)
@@ -112,3 +112,10 @@ class Facts:
         except DataError as error:
             self.missing[data.name] = str(error)
             return f"missing:{data.name}"
+
+
+def as_declared(options: Any) -> dict:
+    """Options as plain JSON, a whole number where a float is declared as one: ``0`` and ``0.0`` are the same work."""
+    hints = get_type_hints(type(options))
+    said = asdict(options)
+    return {k: float(v) if hints[k] is float and isinstance(v, int) else v for k, v in said.items()}

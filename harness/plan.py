@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
@@ -24,6 +24,7 @@ class PlannedCell:
     Attributes
     ----------
     cell : Cell
+        Of a no-image baseline: any of those that it stands under, its coordinates those alone that it depends on.
     stages : dict
         Stage name to key, ``evaluate`` last.
     baseline : str or None
@@ -106,20 +107,41 @@ def build_plan(cells: list[Cell], facts: Facts | None = None) -> Plan:
     facts = facts or Facts()
     plan = Plan(missing=facts.missing)
     maker = _NodeMaker(facts, plan.nodes)
-    seen: set[str] = set()
+    below: dict[str, list[PlannedCell]] = {name: [] for name in BASELINES}
     for cell in cells:
         stages = maker.chain(cell.config, STAGES["evaluate"])
         shared = {name: stages[name] for name in ("dataset", "images") if name in stages}
         plan.cells.append(PlannedCell(cell, stages))
         plan.simulated |= facts.simulated(cell.config)
         plan.fingerprints[cell.config.data.name] = facts.fingerprint(cell.config.data)
-        for name in BASELINES:
-            stages = maker.chain(cell.config, BaselineStage(name), shared)
-            if stages["evaluate"] not in seen:
-                seen.add(stages["evaluate"])
-                plan.baselines.append(PlannedCell(cell, stages, baseline=name))
+        for name, rows in below.items():
+            rows.append(PlannedCell(cell, maker.chain(cell.config, BaselineStage(name), shared), baseline=name))
+    plan.baselines = [row for rows in below.values() for row in _distinct(rows)]
     plan.nodes = dict(sorted(plan.nodes.items(), key=lambda item: ORDER[item[1].stage]))
     return plan
+
+
+def _distinct(rows: list[PlannedCell]) -> list[PlannedCell]:
+    """One row a key, with the coordinates that it takes to tell the keys apart; task and seed always stay."""
+    kept = list(rows[0].cell.coordinates) if rows else []
+    for name in list(kept):
+        fewer = [c for c in kept if c != name]
+        if name not in ("task", "seed") and _tells_apart(rows, fewer):
+            kept = fewer
+    first: dict[str, PlannedCell] = {}
+    for row in rows:
+        first.setdefault(row.key, row)
+    return [
+        replace(row, cell=replace(row.cell, coordinates={c: row.cell.coordinates[c] for c in kept}))
+        for row in first.values()
+    ]
+
+
+def _tells_apart(rows: list[PlannedCell], coordinates: list[str]) -> bool:
+    """Whether equal values of some coordinates always mean the same key."""
+    keys: dict[str, str] = {}
+    places = (canonical([row.cell.coordinates[c] for c in coordinates]) for row in rows)
+    return all(keys.setdefault(place, row.key) == row.key for place, row in zip(places, rows))
 
 
 class _NodeMaker:

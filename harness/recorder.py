@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from pathlib import Path
 
 import pandas as pd
 
+from harness.environment import git_commit
 from harness.keys import canonical, content_key
 from harness.plan import Plan, PlannedCell
 from harness.stages import Node
-from harness.state import RunState
+from harness.state import FAILED, RunState
 from harness.store import Store
 from harness.tracking import Tracker
 
@@ -20,6 +22,7 @@ log = logging.getLogger("harness")
 KEPT = ("done", "cached")
 FILES = ("predictions.parquet", "metrics.json", "details.json", "draws.npy")
 SAVE_EVERY = 25
+SILENT_S = 120.0  # without records of cells after one that failed: a server that is down costs minutes each time
 
 
 def cell_id(planned: PlannedCell) -> str:
@@ -49,6 +52,7 @@ class Recorder:
             self._by_key.setdefault(row.key, []).append(row)
         self._summaries: dict[str, dict] = {}
         self._unsaved = 0
+        self._silent_until = 0.0
 
     def open(self) -> None:
         """Open the parent run and find the cells that have been logged before."""
@@ -90,7 +94,8 @@ class Recorder:
     def finish(self, *, stopped: bool, failed: bool) -> str:
         """Close the parent run; returns its id."""
         counts = self.state.counts()
-        self._quietly(lambda: self.tracker.count({k: counts.get(k, 0) for k in ("done", "cached", "failed")}))
+        said = {"done": counts["done"], "cached": counts["cached"], "failed": sum(counts[k] for k in FAILED)}
+        self._quietly(lambda: self.tracker.count(said))
         self.close("KILLED" if stopped else "FAILED" if failed else "FINISHED")
         return self.tracker.parent
 
@@ -117,6 +122,7 @@ class Recorder:
                     "coordinates": canonical(row.cell.coordinates),
                     "notes": canonical(self._notes(row) if status in KEPT else []),
                     "metrics": canonical(self._metrics(row) if status in KEPT else {}),
+                    "stages": canonical(sorted(row.stages.values())),
                     "run_id": self.runs.get(self.ids[id(row)]),
                 }
             )
@@ -143,8 +149,10 @@ class Recorder:
         kept = status in KEPT
         stage = self.state.stages[row.key]
         folder = self.store.path("evaluate", row.key)
+        card = self.store.card("evaluate", row.key) if kept else None
         tags = {
             **self.tags,
+            "harness.git_commit": card.git_commit if card else git_commit(),
             "harness.key": row.key,
             "harness.cell": name,
             "harness.dataset": row.cell.config.data.name
@@ -168,7 +176,8 @@ class Recorder:
             if kept:
                 self.runs[name] = run_id
 
-        self._quietly(write)
+        if time.monotonic() >= self._silent_until:
+            self._quietly(write)
 
     def _history(self, row: PlannedCell) -> list[dict]:
         key = row.stages.get("pretrain")
@@ -179,9 +188,10 @@ class Recorder:
         return next((t for key in row.stages.values() if (t := self.state.stages[key].traceback)), None)
 
     def _quietly(self, act) -> None:
-        """A tracking failure must not end the run: the result is in the store, the next run logs it."""
+        """A tracking failure must not end the run, nor hold it up cell by cell: the next run logs what is missing."""
         try:
             act()
         except Exception as error:
+            self._silent_until = time.monotonic() + SILENT_S
             line = " ".join(str(error).split())[:200]
             log.warning("MLflow did not take a record (%s); the result is kept, the next run logs it", line)

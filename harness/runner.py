@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from harness.store import Store
 from harness.tracking import Tracker
 
 OK, CELLS_FAILED = 0, 1
+LATE_S = 5
+NOT_SHARED = "its result is not in this store: all machines of a cluster must share the folder that --home names"
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -106,18 +109,23 @@ def run(
     stop = Stop(console)
     with stop.listening():
         recorder = Recorder(plan, state, store, tracker, header)
-        recorder.open()
         try:
+            recorder.open()
             if needed:
                 _work(plan, needed, state, recorder, home, console, stop, address, max_concurrent)
             recorder.log_cached()
+        except SystemExit as end:  # Ray's own handler, while Ray starts
+            if end.code != signal.SIGTERM:
+                recorder.close("FAILED")
+                raise
+            stop.signal = signal.SIGTERM
         except BaseException:
             recorder.close("KILLED" if stop.signal else "FAILED")
             raise
     for stage in state.stages.values():
         if stage.status in ("waiting", "running"):
             stage.status = "stopped"
-    failed = any(state.status(c) in FAILED for c in plan.cells)
+    failed = any(state.status(c) in FAILED for c in (*plan.cells, *plan.baselines))
     code = 128 + stop.signal if stop.signal else (CELLS_FAILED if failed else OK)
     return Outcome(code, state, recorder, recorder.finish(stopped=bool(stop.signal), failed=failed))
 
@@ -139,6 +147,8 @@ def _work(
         with Progress(console, state, capacity) as progress:
 
             def end(node: Node, status: str, result: dict) -> None:
+                if status == "done" and not _visible(recorder.store, node):
+                    status, result = "failed", {**result, "error": NOT_SHARED}
                 state.end(node, status, result)
                 progress.ended(node, recorder.notes(node))
                 recorder.stage_ended(node)
@@ -160,6 +170,15 @@ def _work(
                 should_stop=stop,
                 max_concurrent=max_concurrent,
             )
+
+
+def _visible(store: Store, node: Node) -> bool:
+    """Whether a published stage is here; a shared file system may show it some seconds late."""
+    for _ in range(LATE_S):
+        if store.has(node.stage, node.key):
+            return True
+        time.sleep(1)
+    return store.has(node.stage, node.key)
 
 
 def _set_aside(needed: list[Node], machines: list[dict[str, float]], end) -> list[Node]:

@@ -70,7 +70,7 @@ def cluster(address: str | None = None) -> Iterator[list[dict[str, float]]]:
         else:
             quiet["include_dashboard"] = False
             ray.init(address="local", object_store_memory=OBJECT_STORE_BYTES, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+    except (OSError, RuntimeError, ValueError) as error:  # among them what a long TMPDIR does to Ray's sockets
         first = " ".join(str(error).split())[:200]
         raise ClusterError(
             f"--address {address or 'local'}: no Ray cluster could be used ({first}); `ray status` there tells "
@@ -190,7 +190,7 @@ def run_stages(
                 storage_path=scratch,
                 verbose=0,
                 stop=StopWhenAsked(searcher, should_stop),
-                callbacks=[Listen(on_report)],
+                callbacks=[Listen(searcher, on_report)],
                 failure_config=FailureConfig(max_failures=RETRIES),
             ),
         ).fit()

@@ -62,6 +62,7 @@ class StageSearcher(Unpickled, Searcher):
         self._on_end = on_end
         self._limit = max_concurrent
         self._running: dict[str, Node] = {}
+        self.errors: dict[str, str] = {}
         self.stopping = False
 
     def suggest(self, trial_id: str) -> dict | str | None:
@@ -70,6 +71,9 @@ class StageSearcher(Unpickled, Searcher):
             return Searcher.FINISHED if not self._running or self.stopping else None
         if self._limit and len(self._running) >= self._limit:
             return None
+        if not self._running and not any(self._ready(node) for node in self._waiting):
+            self._give_up()
+            return Searcher.FINISHED
         for place, node in enumerate(self._waiting):
             if self._ready(node) and self._fits(node):
                 del self._waiting[place]
@@ -93,7 +97,8 @@ class StageSearcher(Unpickled, Searcher):
             self._on_end(node, "stopped", result)
         else:
             if result.get("state") != "failed":
-                result = {**result, "error": "the worker process died and could not be started again"}
+                why = self.errors.get(trial_id) or "killed, perhaps for want of memory"
+                result = {**result, "error": f"the worker process ended each time that it was started ({why})"}
             self._on_end(node, "failed", result)
             self._drop_dependants(node, result["error"])
 
@@ -113,6 +118,13 @@ class StageSearcher(Unpickled, Searcher):
         for name, amount in node.resources.items():
             self._free[name] = self._free.get(name, 0) + sign * amount
 
+    def _give_up(self) -> None:
+        """End stages whose inputs are neither in the store nor under way: somebody removed them meanwhile."""
+        for node in self._waiting:
+            gone = next(f"{name} {key}" for name, key in node.inputs.items() if key not in self._done)
+            self._on_end(node, "failed", {"error": f"its input {gone} is no longer in the store; run again"})
+        self._waiting = []
+
     def _drop_dependants(self, failed: Node, error: str) -> None:
         lost = {failed.key}
         for node in sorted(self._waiting, key=lambda n: ORDER[n.stage]):
@@ -123,10 +135,17 @@ class StageSearcher(Unpickled, Searcher):
 
 
 class Listen(Unpickled, Callback):
-    """Passes what running workers report to the driver."""
+    """Passes what running workers report to the driver, and why they ended where they could not say it themselves."""
 
-    def __init__(self, on_report: Callable[[Node, dict], None]) -> None:
+    def __init__(self, searcher: StageSearcher, on_report: Callable[[Node, dict], None]) -> None:
+        self._searcher = searcher
         self._on_report = on_report
+
+    def on_trial_recover(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+        """Called by Tune before it starts a trial again."""
+        lines = str(trial.get_error() or "").strip().splitlines()
+        if lines:
+            self._searcher.errors[trial.trial_id] = " ".join(lines[-1].split())[:300]
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
         """Called by Tune at each report."""

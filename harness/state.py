@@ -105,7 +105,7 @@ class RunState:
         """Estimate of the time until the end.
 
         A kind of stage costs what it cost before; one that never ran, what its running stages will have cost at
-        the pace that they report.
+        the pace that they report. The scarcest resource decides, or the longest stage.
 
         Returns
         -------
@@ -118,10 +118,12 @@ class RunState:
         known = [s for s in left if s.node.kind in costs]
         if left and not known:
             return None
-        work = sum(
-            max(0.0, costs[s.node.kind] - s.spent()) * max(1.0, s.node.resources.get("cpu", 1.0)) for s in known
-        )
-        return work / max(1.0, capacity.get("cpu", 1.0)), len(known) == len(left)
+        rest = {s.node.key: max(0.0, costs[s.node.kind] - s.spent()) for s in known}
+        bounds = [max(rest.values(), default=0.0)]
+        for name, amount in capacity.items():
+            work = sum(rest[s.node.key] * s.node.resources.get(name, 0.0) for s in known)
+            bounds.append(work / amount if amount else 0.0)
+        return max(bounds), len(known) == len(left)
 
     @staticmethod
     def _paces(stages: list[StageState]) -> dict[str, float]:

@@ -6,6 +6,7 @@ lock, so that a half-written output is never seen and two runs never do the same
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -130,7 +131,11 @@ class Store:
         """Remove a published stage; returns the bytes set free."""
         with self._lock(stage, key):
             size = folder_bytes(self.path(stage, key))
-            shutil.rmtree(self.path(stage, key), ignore_errors=True)
+            away = self._temporary(stage, key)  # by one rename: a stage is there whole, or not at all
+            away.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(self.path(stage, key), away)
+            shutil.rmtree(away, ignore_errors=True)
         return size
 
     def sweep(self) -> int:
@@ -143,14 +148,16 @@ class Store:
                 swept += 1
         return swept
 
+    def _temporary(self, stage: str, key: str) -> Path:
+        return self.root / "tmp" / f"{stage}-{key}@{socket.gethostname()}-{os.getpid()}"
+
     def _lock(self, stage: str, key: str) -> FileLock:
         folder = self.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / f"{stage}-{key}.lock")
 
     def _produce(self, node: dict, produce: Callable[[Path], dict], final: Path, commit: str) -> None:
-        name = f"{node['stage']}-{node['key']}@{socket.gethostname()}-{os.getpid()}"
-        temporary = self.root / "tmp" / name
+        temporary = self._temporary(node["stage"], node["key"])
         shutil.rmtree(temporary, ignore_errors=True)
         try:
             temporary.mkdir(parents=True)

@@ -1,21 +1,22 @@
 """MLflow: the only file that speaks to it, and only from the driver.
 
-One experiment an ablation, one parent run an invocation, one child run a cell. A child is written whole
-when its cell has ended, so that a killed driver leaves none half-said; a parent whose driver has died is
-closed as KILLED by the next command. The store is the outbox: what could not be logged is logged
-by the next run of the same ablation.
+One experiment an ablation, one parent run an invocation, one child run a cell. A child is written whole when its cell
+has ended; what a killed driver left RUNNING, parent or half-written child, is closed as KILLED by the next command. The
+store is the outbox: what could not be logged is logged by the next run of the same ablation.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import math
 import os
+import re
 import socket
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,26 @@ def metric_key(name: str) -> str:
     return name.replace("@", ".").replace("/", ".")
 
 
+def param_key(name: str) -> str:
+    """A setting's dotted name as MLflow takes it: what it refuses, such as brackets, becomes ``_``."""
+    return re.sub(r"[^\w.\- /:]", "_", name)
+
+
+def told(method: Callable) -> Callable:
+    """Turn what MLflow, its database or the disk raise into one line for people."""
+
+    @functools.wraps(method)
+    def wrapped(self: Tracker, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(self, *args, **kwargs)
+        except Exception as error:
+            if type(error).__module__.split(".")[0] in ("mlflow", "sqlalchemy") or isinstance(error, OSError):
+                raise TrackingError(f"{self.uri}: {_line(error)}") from error
+            raise
+
+    return wrapped
+
+
 class Tracker:
     """A connection to an MLflow store.
 
@@ -60,6 +81,8 @@ class Tracker:
     def __init__(self, home: Home) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # its default waits for minutes
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
         from mlflow import MlflowClient
 
         for name in ("mlflow", "alembic"):  # they print tracebacks of errors that are raised as well
@@ -76,17 +99,21 @@ class Tracker:
                 self.client = MlflowClient(self.uri)
                 self.client.search_experiments(max_results=1)
         except Exception as error:
-            why = " ".join(str(error).split())[:200]
             raise TrackingError(
-                f"{self.uri}: this MLflow store cannot be opened ({why}); move the file away to start a new one, "
-                "or name another with --home or MLFLOW_TRACKING_URI"
+                f"{self.uri}: this MLflow store cannot be opened ({_line(error)}); move the file away to start a new "
+                "one, or name another with --home or MLFLOW_TRACKING_URI"
             ) from error
         self.parent: str | None = None
         self._experiment: str | None = None
 
+    @told
     def experiment(self, ablation: str, *, create: bool = True) -> str | None:
-        """Id of the ablation's experiment."""
+        """Id of the ablation's experiment; one that was deleted in the UI comes back when it is run again."""
         found = self.client.get_experiment_by_name(ablation)
+        if found is not None and found.lifecycle_stage == "deleted":
+            if not create:
+                return None
+            self.client.restore_experiment(found.experiment_id)
         if found is not None:
             return found.experiment_id
         if not create:
@@ -96,33 +123,36 @@ class Tracker:
             ablation, artifact_location=self.home.artifacts.as_uri() + f"/{ablation}" if local else None
         )
 
+    @told
     def experiments(self) -> list[str]:
         """Names of all experiments that hold runs of this harness."""
         return [e.name for e in self.client.search_experiments() if e.name != "Default"]
 
-    def close_stale(self) -> int:
-        """Set RUNNING parents whose driver on this host is dead to KILLED; returns how many."""
+    @told
+    def close_stale(self) -> list[str]:
+        """Set RUNNING runs whose driver on this host is dead to KILLED; returns the leases of those that live."""
         ids = [e.experiment_id for e in self.client.search_experiments()]
-        closed = 0
+        alive = []
         for run in self._search(ids, "attributes.status = 'RUNNING'"):
-            if _dead(run.data.tags.get(LEASE_TAG, "")):
+            lease = run.data.tags.get(LEASE_TAG, "")
+            if _dead(lease):
                 self.client.set_terminated(run.info.run_id, "KILLED")
-                closed += 1
-        return closed
+            elif lease:
+                alive.append(lease)
+        return alive
 
+    @told
     def start(self, ablation: str, tags: dict[str, str], spec: dict, cells: pd.DataFrame) -> str:
         """Open the parent run of this invocation; returns its id."""
         self._experiment = self.experiment(ablation)
-        lease = {"host": socket.gethostname(), "pid": os.getpid(), "started": psutil.Process().create_time()}
         run = self.client.create_run(
             self._experiment,
             start_time=_now(),
             run_name=f"{ablation} {tags.get('harness.profile', '')} {time.strftime('%Y-%m-%d %H:%M:%S')}",
             tags={
                 **tags,
-                "harness.role": "invocation",
                 "harness.git_commit": git_commit(),
-                LEASE_TAG: json.dumps(lease),
+                LEASE_TAG: _lease(),
                 "mlflow.user": os.environ.get("USER", "unknown"),
                 "mlflow.source.name": "python -m harness run",
             },
@@ -130,6 +160,7 @@ class Tracker:
         self.parent = run.info.run_id
         self._artifacts(self.parent, {"spec.yaml": _yaml(spec), "environment.json": _json(environment())})
         self.save_cells(cells)
+        self.client.set_tag(self.parent, "harness.role", "invocation")  # last: what has it, has its artifacts
         return self.parent
 
     def save_cells(self, cells: pd.DataFrame) -> None:
@@ -139,6 +170,7 @@ class Tracker:
             cells.to_parquet(path, index=False)
             self.client.log_artifact(self.parent, str(path))
 
+    @told
     def children(self, ids: Iterable[str]) -> dict[str, str]:
         """Cell id to run id, of the cells that have a finished child in this experiment."""
         wanted = set(ids)
@@ -173,8 +205,6 @@ class Tracker:
         files : list of Path
             Artifacts to copy: predictions, metrics, draws.
         """
-        from mlflow.entities import Metric, Param
-
         run = self.client.create_run(
             self._experiment,
             start_time=_now(),
@@ -183,11 +213,27 @@ class Tracker:
                 **tags,
                 "mlflow.parentRunId": self.parent,
                 "harness.role": "cell",
-                "harness.git_commit": git_commit(),
+                LEASE_TAG: _lease(),
                 **({"harness.error": error[:5000]} if error else {}),
             },
         )
-        run_id, now = run.info.run_id, _now()
+        run_id = run.info.run_id
+        try:
+            self._numbers(run_id, config, metrics, history)
+            texts = {"config.yaml": _yaml(config), "environment.json": _json(environment())}
+            if traceback:
+                texts["traceback.txt"] = traceback
+            self._artifacts(run_id, texts, files)
+        except BaseException:
+            self.client.set_terminated(run_id, "KILLED")
+            raise
+        self.client.set_terminated(run_id, status)
+        return run_id
+
+    def _numbers(self, run_id: str, config: dict, metrics: dict[str, float], history: list[dict]) -> None:
+        from mlflow.entities import Metric, Param
+
+        now = _now()
         said = [Metric(metric_key(k), float(v), now, 0) for k, v in metrics.items() if _finite(v)]
         for record in history:
             step = int(record["epoch"])
@@ -196,14 +242,8 @@ class Tracker:
                 for k, v in record.items()
                 if k != "epoch" and _finite(v)
             ]
-        params = [Param(k, str(v)) for k, v in flatten(config).items()]
+        params = [Param(param_key(k), str(v)) for k, v in flatten(config).items()]
         self.client.log_batch(run_id, metrics=said, params=params)
-        texts = {"config.yaml": _yaml(config), "environment.json": _json(environment())}
-        if traceback:
-            texts["traceback.txt"] = traceback
-        self._artifacts(run_id, texts, files)
-        self.client.set_terminated(run_id, status)
-        return run_id
 
     def count(self, counts: dict[str, int]) -> None:
         """Log how many cells are done, failed and cached, on the parent."""
@@ -223,6 +263,7 @@ class Tracker:
             if 0 < len(text) <= LONGEST_TAG:
                 self.client.set_tag(run_id, "mlflow.note.content", text)
 
+    @told
     def invocations(self, ablation: str, profile: str | None = None) -> list[Any]:
         """Parent runs of an ablation, newest first."""
         experiment = self.experiment(ablation, create=False)
@@ -233,14 +274,17 @@ class Tracker:
             said += f" and tags.`harness.profile` = '{profile}'"
         return self._search([experiment], said, order="attributes.start_time DESC")
 
+    @told
     def cells_of(self, run_id: str) -> pd.DataFrame:
         """The cells of an invocation, from its artifact."""
         return pd.read_parquet(self.client.download_artifacts(run_id, CELLS))
 
+    @told
     def spec_of(self, run_id: str) -> dict:
         """The resolved ablation of an invocation, from its artifact."""
         return yaml.safe_load(Path(self.client.download_artifacts(run_id, "spec.yaml")).read_text())
 
+    @told
     def file_of(self, run_id: str, name: str) -> Path:
         """A local path of one of a run's artifacts."""
         return Path(self.client.download_artifacts(run_id, name))
@@ -278,6 +322,16 @@ def flatten(config: dict, prefix: str = "") -> dict[str, Any]:
         elif value is not None:
             flat[prefix + name] = value
     return flat
+
+
+def _lease() -> str:
+    """Who writes: a process that ``_dead`` can look for."""
+    started = psutil.Process().create_time()
+    return json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "started": started})
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def _dead(lease: str) -> bool:

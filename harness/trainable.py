@@ -34,9 +34,9 @@ def run_stage(config: dict[str, Any]) -> None:
         ``node`` (a :class:`~harness.stages.Node` as a dict), ``home``, ``git_commit``.
     """
     node, home = config["node"], Home(Path(config["home"]))
-    prepare_process(node)
     started = time.perf_counter()
     try:
+        prepare_process(node)
         worked = _publish(node, home, config["git_commit"])
     except Exception as error:
         tune.report({"state": "failed", **describe_failure(error, node, home)})

@@ -64,6 +64,8 @@ def main(argv: list[str] | None = None) -> int:
     except MvmlmError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     except BrokenPipeError:
         sys.stderr.close()
         return 1

@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 
 HELP = "list and remove stages that no finished ablation needs"
-EXAMPLES = """What is kept: every stage that a cell of a finished run stands on. What goes: stages of runs that were
-given up, checkpoints of trainings that nobody goes on with, logs, half-written folders of dead processes."""
+EXAMPLES = """What is kept: every stage that a cell of a finished run stands on, and what an ablation's newest run left
+unfinished, so that its next run goes on from there (--unfinished gives that up, too). What goes: stages of runs that
+were given up, checkpoints that nobody goes on from, logs, half-written folders of dead processes."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``clean``."""
     parser.add_argument("--yes", action="store_true", help="remove without asking")
+    parser.add_argument(
+        "--unfinished", action="store_true", help="also what unfinished runs made, and their checkpoints"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -25,7 +29,8 @@ def run(args: argparse.Namespace) -> int:
 
     console = Console(highlight=False)
     home = Home.find(args.home)
-    found = unneeded(home, Tracker(home))
+    tracker = Tracker(home)
+    found = unneeded(home, tracker, unfinished=args.unfinished)
     if not found:
         console.print(f"{home.root}: nothing to remove")
         return 0
@@ -39,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.yes and not _agreed(console):
         console.print("nothing was removed")
         return 0
+    found = [item for item in unneeded(home, tracker, unfinished=args.unfinished) if item in found]
     freed = remove(home, found)
     console.print(f"removed; {freed / 2**20:.1f} MiB free again")
     return 0

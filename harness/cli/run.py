@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``run``."""
     add_ablation_arguments(parser)
     parser.add_argument("--dry-run", action="store_true", help="print the plan and do nothing")
-    parser.add_argument("--max-concurrent", type=int, metavar="N", help="at most N stages at once")
+    parser.add_argument("--max-concurrent", type=_count, metavar="N", help="at most N stages at once")
     parser.add_argument(
         "--address", help="an existing Ray cluster, HOST:PORT or auto (default: start one here)"
     )
@@ -35,21 +35,23 @@ def run(args: argparse.Namespace) -> int:
     home = Home.find(args.home)
     expansion, plan = expand_and_plan(args)
     if args.dry_run:
-        return show_plan(console, expansion, plan, home)
+        return show_plan(console, expansion, plan, home, address=args.address)
     if plan.missing:
         raise DataError("; ".join(plan.missing.values()))
     home.check_writable()
 
-    from harness.comparison import write_comparison
+    from harness.comparison import check_table, write_comparison
     from harness.runner import run as execute
     from harness.tracking import Tracker
 
+    header = expansion.header()
+    check_table(plan, header["spec"])
     tracker = Tracker(home)
     outcome = execute(
         plan,
         home=home,
         tracker=tracker,
-        header=expansion.header(),
+        header=header,
         console=console,
         address=args.address,
         max_concurrent=args.max_concurrent,
@@ -58,3 +60,9 @@ def run(args: argparse.Namespace) -> int:
     outcome.recorder.show_table(paths)
     console.print(f"runs    python -m harness ui{f' --home {args.home}' if args.home else ''}", style="dim")
     return outcome.code
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)

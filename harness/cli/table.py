@@ -38,8 +38,11 @@ def run(args: argparse.Namespace) -> int:
         write_comparison(console, tracker, home, args.run, Path(args.out))
         return 0
     known = tracker.experiments()
-    for name in [Path(a).stem for a in args.ablations] or known:
-        runs = tracker.invocations(name, args.profile)
+    asked = [Path(a).stem for a in args.ablations]
+    found = {name: tracker.invocations(name, args.profile) for name in asked or known}
+    if not asked:
+        found = {name: runs for name, runs in found.items() if runs}
+    for name, runs in found.items():
         if not runs:
             scale = f" with profile {args.profile}" if args.profile else ""
             raise ConfigError(
@@ -47,8 +50,9 @@ def run(args: argparse.Namespace) -> int:
                 f"run it first: python -m harness run {name}"
             )
         write_comparison(console, tracker, home, runs[0].info.run_id, Path(args.out))
-    if not known:
+    if not found:
+        scale = f" with profile {args.profile}" if args.profile else ""
         raise ConfigError(
-            f"no runs in {home.tracking_uri} yet: python -m harness run ablations/token_count.yaml"
+            f"no runs{scale} in {home.tracking_uri} yet: python -m harness run ablations/token_count.yaml"
         )
     return 0

@@ -19,6 +19,7 @@ def run(args: argparse.Namespace) -> int:
     """Replace this process by ``mlflow server``."""
     import os
     import sys
+    from pathlib import Path
 
     from harness.home import Home
     from mvmlm.errors import ConfigError
@@ -27,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     if home.tracking_uri.startswith("http"):
         print(f"the runs are on a server already: {home.tracking_uri}")
         return 0
-    if not (home.root / "mlflow.db").is_file():
+    if home.tracking_uri.startswith("sqlite") and not Path(home.tracking_uri.removeprefix("sqlite:///")).is_file():
         raise ConfigError(
             f"{home.root}: no runs here yet; run an ablation first, or name the folder with --home"
         )

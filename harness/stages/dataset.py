@@ -45,6 +45,14 @@ def split_slice(cell: CellConfig) -> dict:
     return {"test_fraction": cell.data.test_fraction, "split_seed": cell.data.split_seed}
 
 
+def data_runtime(cell: CellConfig) -> dict:
+    """Where the data lie, as every machine can find it: a worker does not share the driver's working directory."""
+    from pathlib import Path
+
+    root = cell.data.root
+    return {"data_root": str(Path(root).expanduser().absolute()) if root else None}
+
+
 def data_inputs(cell: CellConfig, facts: Facts) -> tuple[str, ...]:
     """The ``dataset`` stage where the data are simulated."""
     return ("dataset",) if facts.simulated(cell) else ()
@@ -57,5 +65,5 @@ def read_exams(context: Context):
     from mvmlm.data.readers import DATASETS
 
     reader = DATASETS.get(context.config["data"])()
-    root = context.inputs.get("dataset") or Path(context.runtime["data_root"]).expanduser()
+    root = context.inputs.get("dataset") or Path(context.runtime["data_root"])
     return reader.read(root, reader.Options(**context.config["options"])), root

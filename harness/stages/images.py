@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.stages.base import Context, Stage
-from harness.stages.dataset import data_inputs, data_slice, read_exams
+from harness.stages.dataset import data_inputs, data_runtime, data_slice, read_exams
 
 if TYPE_CHECKING:
     from harness.config import CellConfig
@@ -29,7 +29,7 @@ class ImagesStage(Stage):
         return data_inputs(cell, facts)
 
     def runtime(self, cell: CellConfig) -> dict:
-        return {"data_root": cell.data.root}
+        return data_runtime(cell)
 
     def run(self, context: Context) -> dict:
         from mvmlm.data.image_store import build_image_store

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.stages.base import Context, Stage
-from harness.stages.dataset import data_inputs, data_slice, read_exams, split_slice
+from harness.stages.dataset import data_inputs, data_runtime, data_slice, read_exams, split_slice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +36,7 @@ class ReportsStage(Stage):
         return f"{super().kind(cell, facts)} {cell.reports.source}"
 
     def runtime(self, cell: CellConfig) -> dict:
-        return {"data_root": cell.data.root}
+        return data_runtime(cell)
 
     def run(self, context: Context) -> dict:
         from mvmlm.data.exam_table import breast_table

@@ -25,6 +25,14 @@ class TextStage(Stage):
     def kind(self, cell: CellConfig, facts: Facts) -> str:
         return f"{super().kind(cell, facts)} {cell.text.encoder}"
 
+    def runtime(self, cell: CellConfig) -> dict:
+        from pathlib import Path
+
+        from mvmlm.models.text_encoder import resolve_encoder
+
+        source = resolve_encoder(cell.text.encoder)
+        return {"source": str(Path(source).absolute()) if Path(source).is_dir() else source}
+
     def run(self, context: Context) -> dict:
         import pandas as pd
 
@@ -33,10 +41,10 @@ class TextStage(Stage):
         reports = pd.read_parquet(context.inputs["reports"] / "reports.parquet")
         summary = encode_texts(
             reports["text"].tolist(),
-            context.config["text"]["encoder"],
+            context.runtime["source"],
             context.config["text"]["max_length"],
             context.out,
-            device=context.runtime.get("device", "auto"),
+            device="auto",
         )
         notes = []
         if summary["truncated_texts"]:
@@ -44,4 +52,4 @@ class TextStage(Stage):
                 f"{summary['truncated_texts']} of {summary['texts']} reports are longer than "
                 f"{summary['max_length']} tokens and are cut there"
             )
-        return {**summary, "notes": notes}
+        return {**summary, "encoder": context.config["text"]["encoder"], "notes": notes}

@@ -82,7 +82,7 @@ def test_clean_removes_what_no_finished_ablation_stands_on(harness):
     publish(store, "evaluate", "result", features="kept")
     publish(store, "features", "given-up")
     (home.work / "training").mkdir(parents=True)
-    cells = pd.DataFrame([{"id": "c", "key": "result", "status": "done"}])
+    cells = pd.DataFrame([{"id": "c", "key": "result", "status": "done", "stages": '["result", "kept"]'}])
     tracker.start("micro", {}, {}, cells)
     one_line(harness("clean", "--yes"), "a run is going on here")
     tracker.end("FINISHED", cells)
@@ -96,6 +96,32 @@ def test_clean_removes_what_no_finished_ablation_stands_on(harness):
     assert said.returncode == 0, said.stderr
     assert not store.has("features", "given-up") and not list(home.work.iterdir())
     assert store.has("features", "kept") and store.has("evaluate", "result")
+
+
+def test_clean_keeps_what_the_next_run_goes_on_from(harness):
+    home = Home(harness.home)
+    store, tracker = Store(home.store), Tracker(home)
+    publish(store, "features", "made")
+    (home.work / "half-trained").mkdir(parents=True)
+    stages = '["made", "half-trained", "result"]'
+    cells = pd.DataFrame([{"id": "c", "key": "result", "status": "stopped", "stages": stages}])
+    tracker.start("micro", {}, {}, cells)
+    tracker.end("KILLED", cells)
+    assert "nothing to remove" in harness("clean", "--yes").stdout
+    said = harness("clean", "--yes", "--unfinished")
+    assert "features made" in said.stdout and "half-trained" in said.stdout
+    assert not store.has("features", "made") and not list(home.work.iterdir())
+
+
+def test_clean_refuses_where_mlflow_knows_of_no_run(harness):
+    publish(Store(Home(harness.home).store), "evaluate", "result")
+    one_line(harness("clean", "--yes"), "knows of no run", "MLFLOW_TRACKING_URI")
+    assert Store(Home(harness.home).store).has("evaluate", "result")
+
+
+def test_a_number_of_stages_that_is_none(harness):
+    said = harness.run("--max-concurrent", "-1")
+    assert said.returncode == 2 and "'-1' is not a whole number of 1 or more" in said.stderr
 
 
 def test_ui_serves_the_homes_own_runs(harness):

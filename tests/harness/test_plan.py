@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
+from harness.comparison import check_table
 from harness.expand import expand_file
 from harness.facts import Facts
 from harness.plan import build_plan, total_time, unplaceable, wall_clock
@@ -85,6 +86,33 @@ def test_baselines_depend_on_neither_method_nor_wording(plan):
         (baseline, task) for baseline in ("majority", "metadata") for task in ("malignancy", "mass")
     ]
     assert all(set(c.stages) == {"dataset", "images", "evaluate"} for c in found.baselines)
+
+
+@pytest.mark.parametrize(
+    ("axes", "depends"),
+    [
+        ({"method.tokens": [2, 4]}, []),
+        ({"eval.fraction": [0.5, 1.0], "method.tokens": [2, 4]}, ["eval.fraction"]),
+        ({"images.height": [64, 96], "method.tokens": [2, 4]}, ["images.height"]),
+        ({"images.crop": [True, False]}, ["images.crop"]),
+        ({"eval.folds": [2, 3]}, ["eval.folds"]),
+        ({"eval.draws": [50, 60]}, ["eval.draws"]),
+        ({"data.options.exams": [24, 30]}, ["data.options.exams"]),
+        ({"data.val_fraction": [0.1, 0.3]}, []),
+        ({"data.split_seed": [0, 1]}, ["data.split_seed"]),
+        ({"reports.source": ["tabular", "template"], "train.lr": [0.1, 0.2]}, []),
+        ({"size": [{"label": "few", "eval.fraction": 0.1}, {"label": "all", "eval.fraction": 1.0}]}, ["size"]),
+    ],
+)
+def test_a_table_can_be_made_of_any_axis_with_its_baselines_below(plan, axes, depends):
+    found = plan(axes, tasks=("mass", "malignancy"), seeds=(0, 1))
+    for row in found.baselines:
+        assert sorted(row.cell.coordinates) == sorted([*depends, "task", "seed"])
+    assert len({row.key for row in found.baselines}) == len(found.baselines)
+    spec = {"ablation": "a", "profile": "demo", "question": "q"}
+    for rows, columns in ((list(axes), ["task"]), (["task"], list(axes))):
+        table = {"rows": rows, "columns": columns, "metric": "auc@breast"}
+        check_table(found, {**spec, "table": table, "coordinates": [*axes, "task", "protocol", "seed"]})
 
 
 def test_inputs_come_before_what_needs_them(plan):

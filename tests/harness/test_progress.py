@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -70,6 +71,16 @@ def test_what_has_ended_teaches_what_its_kind_costs(run):
     assert run.seconds_left(CAPACITY)[0] == pytest.approx((work - 1 + 2 * 10) / 2)
     run.end(of(run, "pretrain")[1], "done", {"worked": False, "seconds": 0.1})
     assert run.seconds[node.kind] == 11.0, "what another run had published tells nothing of the time"
+
+
+def test_the_scarcest_resource_decides(run):
+    for key, node in run.plan.nodes.items():
+        run.seconds[node.kind] = 0.0
+        if node.stage == "pretrain":
+            run.stages[key].node = replace(node, resources={"cpu": 8.0, "gpu": 1.0})
+            run.seconds[node.kind] = 3600.0
+    assert run.seconds_left({"cpu": 64.0, "gpu": 1.0}) == (3 * 3600.0, True)
+    assert run.seconds_left({"cpu": 64.0, "gpu": 4.0}) == (3600.0, True), "no less than the longest stage"
 
 
 def test_a_cell_runs_while_its_training_does(run):

@@ -124,3 +124,9 @@ def test_every_graph_ends_and_never_takes_more_than_there_is(n, cpus, gpus, limi
         driver.finish(random.choice(driver.keys()))
     assert sorted(k for k, _ in driver.ends) == sorted(x.key for x in chain(n))
     assert {s for _, s in driver.ends} == {"done"}
+
+
+def test_a_stage_whose_input_has_vanished_fails_instead_of_waiting_for_ever():
+    driver = Driver([node("evaluate", "e", {"pretrain": "removed"})], {"cpu": 2.0})
+    assert driver.pull() == Searcher.FINISHED
+    assert driver.ends == [("e", "failed")]

@@ -94,11 +94,11 @@ def test_a_killed_driver_leaves_no_run_running_for_long(home):
     )
     run_id = driver.stdout.readline().strip()
     tracker = Tracker(home)
-    assert tracker.close_stale() == 0, "its driver is alive"
+    assert len(tracker.close_stale()) == 1, "its driver is alive"
     os.kill(driver.pid, signal.SIGKILL)
     driver.wait()
     assert tracker.client.get_run(run_id).info.status == "RUNNING"
-    assert tracker.close_stale() == 1
+    assert tracker.close_stale() == []
     assert tracker.client.get_run(run_id).info.status == "KILLED"
 
 
@@ -127,6 +127,49 @@ def test_processes_that_open_a_fresh_store_together_do_not_break_it(home):
     assert [o.wait() for o in openers] == [0, 0, 0]
     tracker = Tracker(home)
     start(tracker)
+
+
+def test_a_child_that_cannot_be_written_is_not_left_running(home):
+    tracker = Tracker(home)
+    start(tracker)
+    with pytest.raises(FileNotFoundError):
+        log(tracker, files=[home.root / "not there.parquet"])
+    runs = tracker.client.search_runs([tracker.experiment("token_count")], "tags.`harness.role` = 'cell'")
+    assert [run.info.status for run in runs] == ["KILLED"]
+
+
+def test_a_setting_whose_name_mlflow_refuses_is_logged_under_another(home):
+    tracker = Tracker(home)
+    start(tracker)
+    run_id = log(tracker, config={"data": {"options": {"where": {"View (code)": "CC"}}}, "height × width": 3})
+    params = tracker.client.get_run(run_id).data.params
+    assert params == {"data.options.where.View _code_": "CC", "height _ width": "3"}
+
+
+def test_an_experiment_that_was_deleted_in_the_ui_comes_back_with_the_next_run(home):
+    tracker = Tracker(home)
+    start(tracker)
+    tracker.client.delete_experiment(tracker.experiment("token_count"))
+    assert tracker.invocations("token_count") == []
+    start(tracker)
+    assert len(tracker.invocations("token_count")) == 2
+
+
+def test_a_driver_killed_at_its_start_leaves_nothing_that_commands_stumble_over(home, monkeypatch):
+    def killed(cells):
+        raise KeyboardInterrupt
+
+    tracker = Tracker(home)
+    monkeypatch.setattr(tracker, "save_cells", killed)
+    with pytest.raises(KeyboardInterrupt):
+        start(tracker)
+    assert tracker.invocations("token_count") == []
+
+
+def test_what_mlflow_says_is_one_line(home):
+    tracker = Tracker(home)
+    with pytest.raises(TrackingError, match=r"mlflow\.db: .*no such run"):
+        tracker.spec_of("no such run")
 
 
 def test_names_for_mlflow():
