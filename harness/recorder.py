@@ -85,6 +85,17 @@ class Recorder:
         """What a published stage has to say to whoever reads a result that stands on it."""
         return self._summary(node.stage, node.key).get("notes", [])
 
+    def changed_code(self) -> list[str]:
+        """Methods whose file was touched since trainings that count as done: their numbers may be yesterday's."""
+        from mvmlm.methods import source_digest
+
+        trained: dict[str, set[str]] = {}
+        for key, node in self.plan.nodes.items():
+            if node.stage == "pretrain" and self.state.stages[key].status == "cached":
+                name = node.config["method"]["name"]
+                trained.setdefault(name, set()).add(self._summary(node.stage, key).get("method_source", ""))
+        return [name for name, sources in trained.items() if sources - {"", source_digest(name)}]
+
     def log_cached(self) -> None:
         """Log results that the store has and MLflow has not."""
         for row in self.rows:

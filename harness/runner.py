@@ -23,6 +23,10 @@ from harness.tracking import Tracker
 
 OK, CELLS_FAILED = 0, 1
 LATE_S = 5
+CHANGED = (
+    "note the file of method {} has changed since trainings that are not done again; if it computes something else now, "
+    "raise its `version`"
+)
 NOT_SHARED = "its result is not in this store: all machines of a cluster must share the folder that --home names"
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -111,6 +115,8 @@ def run(
         recorder = Recorder(plan, state, store, tracker, header)
         try:
             recorder.open()
+            for name in recorder.changed_code():
+                console.print(CHANGED.format(name), soft_wrap=True)
             if needed:
                 _work(plan, needed, state, recorder, home, console, stop, address, max_concurrent)
             recorder.log_cached()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import json
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, fields
@@ -45,10 +47,13 @@ class Method(nn.Module, ABC):
     uses : frozenset of str
         What it reads beside images: ``text``, ``loss`` (the loss section), ``labels``. Only these become part
         of a training's key.
+    version : int
+        Part of a training's key. Raise it when the code computes something else than before for the same options.
     Options : dataclass
         The ``method.*`` settings that it reads, with defaults.
     """
 
+    version: ClassVar[int] = 1
     uses: ClassVar[frozenset[str]] = frozenset()
 
     @dataclass(frozen=True)
@@ -104,6 +109,12 @@ class Method(nn.Module, ABC):
 METHODS: Registry[type[Method]] = Registry(
     "method", packages=("mvmlm.models", "baselines"), entry_points="mvmlm.methods"
 )
+
+
+def source_digest(name: str) -> str:
+    """Digest of the file that defines a method (12 hexadecimal digits): tells whether its code was touched."""
+    path = Path(inspect.getsourcefile(METHODS.get(name)) or "")
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else ""
 
 
 def build_method(config: dict, shapes: Shapes, *, loss: dict | None = None, seed: int = 0) -> Method:

@@ -23,6 +23,7 @@ class PretrainStage(Stage):
         train.pop("workers")
         config = {
             "method": facts.method_options(cell.method.model_dump(mode="json")),
+            "method_version": facts.methods.get(cell.method.name).version,
             "train": train,
             "seed": cell.seed,
             "split": split_slice(cell),

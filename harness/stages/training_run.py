@@ -21,7 +21,7 @@ def pretrain(context: Context) -> dict:
     """
     from mvmlm.data.breast_batches import BreastData
     from mvmlm.data.image_store import ImageStore, stored_breasts
-    from mvmlm.methods import Shapes, build_method, save_method
+    from mvmlm.methods import Shapes, build_method, save_method, source_digest
     from mvmlm.training import TrainConfig, train
 
     config = context.config
@@ -70,6 +70,7 @@ def pretrain(context: Context) -> dict:
         "breasts": len(training),
         "epochs": len(history),
         "parameters": sum(p.numel() for p in method.parameters()),
+        "method_source": source_digest(config["method"]["name"]),
         "seconds": sum(record["seconds"] for record in history),
         "notes": notes,
     }

@@ -25,7 +25,7 @@ MICRO = {
             "heads": 2,
             "projection": 16,
         },
-        "train": {"epochs": 2, "batch_size": 8, "lr": 0.001, "precision": "fp32"},
+        "train": {"epochs": 2, "min_steps": 0, "batch_size": 8, "lr": 0.001, "precision": "fp32"},
         "eval": {"draws": 100, "folds": 2},
         "resources": {stage: {"cpu": 1.0} for stage in ("dataset", "images", "evaluate")},  # equal: actors are reused
     },

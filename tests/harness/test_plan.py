@@ -309,7 +309,7 @@ def test_the_keys_of_a_reference_cell_stay(plan):
         "images": "5202996d2518c6513d1d",
         "reports": "17201fc96a58e5433ddc",
         "text": "0cd8bf8585cd462b036f",
-        "pretrain": "fe1d95c5eb95a04fb391",
-        "features": "486e2ee467d1dc7b6ef3",
-        "evaluate": "953716b9ed9bf620abce",
+        "pretrain": "3276fe91e1185fcfa3b2",
+        "features": "564c655acee4608aae1e",
+        "evaluate": "5cbf51c1bb1aa4b52076",
     }

@@ -125,3 +125,17 @@ def test_cards_are_readable(finished):
         "text",
         "reports",
     }
+
+
+def test_a_method_whose_file_was_touched_is_named(finished):
+    harness, first = finished
+    assert "has changed since" not in first.stdout
+    (path, *_) = (folder / "card.json" for folder in harness.stages("pretrain"))
+    card = path.read_text()
+    try:
+        said = json.loads(card)
+        said["summary"]["method_source"] = "another"
+        path.write_text(json.dumps(said))
+        assert "note the file of method mvmlm has changed since" in harness.run().stdout
+    finally:
+        path.write_text(card)
