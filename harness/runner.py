@@ -24,8 +24,8 @@ from harness.tracking import Tracker
 OK, CELLS_FAILED = 0, 1
 LATE_S = 5
 CHANGED = (
-    "note the file of method {} has changed since trainings that are not done again; if it computes something else now, "
-    "raise its `version`"
+    "note the file of method {} has changed since trainings that are not done again; if it computes something else "
+    "now, raise its `version`"
 )
 NOT_SHARED = "its result is not in this store: all machines of a cluster must share the folder that --home names"
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
