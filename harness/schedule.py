@@ -194,6 +194,8 @@ def run_stages(
                 failure_config=FailureConfig(max_failures=RETRIES),
             ),
         ).fit()
+    if searcher.broken is not None:
+        raise searcher.broken
 
 
 def _fresh(trainable: Callable[[dict], None]) -> Callable[[dict], None]:

@@ -63,6 +63,7 @@ class StageSearcher(Unpickled, Searcher):
         self._limit = max_concurrent
         self._running: dict[str, Node] = {}
         self.errors: dict[str, str] = {}
+        self.broken: Exception | None = None
         self.stopping = False
 
     def suggest(self, trial_id: str) -> dict | str | None:
@@ -84,7 +85,16 @@ class StageSearcher(Unpickled, Searcher):
         return None
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
-        """Free the resources; mark the stage done, or failed with everything that stands on it."""
+        """Free the resources; mark the stage done, or failed with everything that stands on it.
+
+        What goes wrong in here would only be logged by Tune, and the stage lost: it is kept for the driver to raise.
+        """
+        try:
+            self._ended(trial_id, result, error)
+        except Exception as broken:
+            self.broken, self.stopping = broken, True
+
+    def _ended(self, trial_id: str, result: dict | None, error: bool) -> None:
         node = self._running.pop(trial_id, None)
         if node is None:
             return

@@ -31,9 +31,14 @@ def test_every_file_that_is_linked_is_there():
     assert links and [link for link in links if not (ROOT / link).exists()] == []
 
 
-def test_the_command_for_your_own_data_reads_such_a_table(tmp_path):
+def own_data_command(root: Path) -> list[str]:
+    """The words of the README's command for one's own data, with another folder."""
     (block,) = [b for b in re.findall(r"```\n(.*?)```", README, re.S) if "name: table" in b]
-    words = shlex.split(block.replace("\\\n", " ").replace("/data/mammograms", str(tmp_path)))
+    return shlex.split(block.replace("\\\n", " ").replace("/data/mammograms", str(root)))
+
+
+def test_the_command_for_your_own_data_reads_such_a_table(tmp_path):
+    words = own_data_command(tmp_path)
     (tmp_path / "labels.csv").write_text(
         "file,patient_id,laterality,view,image_type,findings,pathology,age,density\n"
         "a.png,p1,L,CC,low-energy (standard-mammogram-like),Irregular mass,Malignant,51,C\n"

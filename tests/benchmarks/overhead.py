@@ -22,6 +22,8 @@ from harness.stages import Node
 from harness.stages.evaluate import EvaluateStage
 from harness.store import Store
 from harness.tracking import Tracker
+from mvmlm.data.exam_table import breast_table
+from mvmlm.data.image_store import BREASTS, stored_breasts
 
 CELLS = 24
 EVAL = {"task": "mass", "protocol": "linear_probe", "fraction": 1.0}
@@ -57,7 +59,7 @@ def prepare(home: Home) -> dict[str, str]:
     features = np.random.default_rng(1).normal(size=(len(exams), 64)).astype(np.float32)
 
     def index(out: Path) -> dict:
-        exams.to_parquet(out / "index.parquet", index=False)
+        breast_table(exams).to_parquet(out / BREASTS)
         return {}
 
     def numbers(out: Path) -> dict:
@@ -137,11 +139,10 @@ def plain(home: Home, inputs: dict[str, str], scratch: Path) -> list[float]:
 
 def evaluate_plainly(images: str, features: str, seed: int) -> float:
     """The same probe as a plain function."""
-    from mvmlm.data.exam_table import breast_table
     from mvmlm.evaluation.linear_probe import run
     from mvmlm.evaluation.tasks import TASKS
 
-    table = breast_table(pd.read_parquet(Path(images) / "index.parquet"))
+    table = stored_breasts(Path(images))
     rows = np.load(Path(features) / "features.npy")[table["cc"]]
     return run(rows, table, TASKS.get("mass"), fraction=1.0, seed=seed, options=None).metrics["auc@breast"]
 

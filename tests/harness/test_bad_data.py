@@ -15,6 +15,7 @@ from mvmlm.data.readers import DATASETS
 from tests.harness.conftest import Harness
 from tests.harness.test_faults import one_line
 from tests.real_images import REAL, needs_real_images
+from tests.test_readme import own_data_command
 
 pytestmark = pytest.mark.slow
 
@@ -84,11 +85,9 @@ def test_a_disk_that_fills_up_costs_only_what_did_not_fit(tiny_home):
 
 @needs_real_images
 def test_real_mammograms_go_the_whole_way(harness):
-    data = f"""data={{name: table, root: {REAL}, options: {{csv: labels.csv,
-      where: {{image_type: "low-energy (standard-mammogram-like)"}},
-      labels: {{mass: {{column: findings, contains: [mass]}},
-               malignancy: {{column: pathology, positive: [Malignant], negative: [Benign]}}}}}}}}"""
-    said = harness.run("--set", data, "--set", "eval.fraction=1.0")
+    words = own_data_command(REAL)
+    assert words[:5] == ["python", "-m", "harness", "run", "token_count"]
+    said = harness.run(*words[5:])
     assert said.returncode == 0, said.stdout + said.stderr
     assert "SIMULATED" not in said.stdout
     (images,) = harness.stages("images")

@@ -130,3 +130,13 @@ def test_a_stage_whose_input_has_vanished_fails_instead_of_waiting_for_ever():
     driver = Driver([node("evaluate", "e", {"pretrain": "removed"})], {"cpu": 2.0})
     assert driver.pull() == Searcher.FINISHED
     assert driver.ends == [("e", "failed")]
+
+
+def test_what_breaks_in_the_driver_is_not_lost_in_tune():
+    def broken(node, state, result):
+        raise OSError("the terminal is gone")
+
+    searcher = StageSearcher([node("images", "i")], set(), {"cpu": 1.0}, {}, lambda n: None, broken)
+    assert isinstance(searcher.suggest("t"), dict)
+    searcher.on_trial_complete("t", result=DONE)
+    assert isinstance(searcher.broken, OSError) and searcher.stopping
