@@ -21,12 +21,16 @@ class Facts:
     ----------
     missing : dict
         Data set name to the one line that says why it cannot be read here; a plan is still made.
+    fetched : dict
+        Model to the setting that asks for it, where it is not on this machine and has to come from the hub.
     """
 
     def __init__(self) -> None:
         self.missing: dict[str, str] = {}
+        self.fetched: dict[str, str] = {}
         self._fingerprints: dict[str, str] = {}
         self._texts: dict[str, str] = {}
+        self._weights: set[str] = set()
         self._options: dict[str, dict] = {}
 
     @cached_property
@@ -85,7 +89,32 @@ class Facts:
 
             path = Path(resolve_encoder(encoder))
             self._texts[encoder] = f"folder:{folder_digest(path)}" if path.is_dir() else f"hub:{encoder}"
+            if not path.is_dir():
+                self._want(encoder, "config.json", "text.encoder")
         return self._texts[encoder]
+
+    def want_weights(self, method: dict) -> None:
+        """Look whether the pretrained weights that a method starts from are on this machine."""
+        name = method.get("encoder")
+        if not method.get("pretrained") or not name or name in self._weights:
+            return
+        import timm
+
+        self._weights.add(name)
+        known = timm.get_pretrained_cfg(name)
+        if known is not None and known.hf_hub_id:
+            self._want(known.hf_hub_id, known.hf_hub_filename or "model.safetensors", "method.encoder")
+
+    def _want(self, model: str, file: str, setting: str) -> None:
+        from huggingface_hub import try_to_load_from_cache
+        from huggingface_hub.errors import HFValidationError
+
+        try:
+            there = isinstance(try_to_load_from_cache(model, file), str)
+        except HFValidationError:
+            there = False
+        if not there:
+            self.fetched[model] = setting
 
     def uses(self, method: str) -> frozenset[str]:
         """What a method reads beside images: text, loss, labels."""

@@ -62,12 +62,15 @@ class Plan:
         The rows below every table that need no image.
     missing : dict
         Data sets that cannot be read here, each with a line that says why.
+    fetched : dict
+        Models that have to come from the hub, each with the setting that asks for it.
     """
 
     nodes: dict[str, Node] = field(default_factory=dict)
     cells: list[PlannedCell] = field(default_factory=list)
     baselines: list[PlannedCell] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
+    fetched: dict[str, str] = field(default_factory=dict)
     simulated: bool = False
     fingerprints: dict[str, str] = field(default_factory=dict)
 
@@ -105,13 +108,14 @@ def build_plan(cells: list[Cell], facts: Facts | None = None) -> Plan:
         Works without the data: fingerprints are then ``missing:<data set>`` and ``Plan.missing`` says why.
     """
     facts = facts or Facts()
-    plan = Plan(missing=facts.missing)
+    plan = Plan(missing=facts.missing, fetched=facts.fetched)
     maker = _NodeMaker(facts, plan.nodes)
     below: dict[str, list[PlannedCell]] = {name: [] for name in BASELINES}
     for cell in cells:
         stages = maker.chain(cell.config, STAGES["evaluate"])
         shared = {name: stages[name] for name in ("dataset", "images") if name in stages}
         plan.cells.append(PlannedCell(cell, stages))
+        facts.want_weights(cell.config.method.model_dump())
         plan.simulated |= facts.simulated(cell.config)
         plan.fingerprints[cell.config.data.name] = facts.fingerprint(cell.config.data)
         for name, rows in below.items():

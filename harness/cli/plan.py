@@ -108,6 +108,12 @@ def show_plan(
         console.print(f"time    {said} on {where} ({_capacity(capacity)})")
     for line in plan.missing.values():
         console.print(f"[yellow]missing[/yellow] {line}", soft_wrap=True)
+    for model, setting in plan.fetched.items():
+        console.print(
+            f"[yellow]fetch[/yellow]   {setting}: {model} is not in this machine's Hugging Face cache; the run needs the "
+            "hub for it, or HF_HOME at a cache that has it",
+            soft_wrap=True,
+        )
     reasons = unplaceable(needed, found)
     for reason in sorted(set(reasons.values())):
         count = sum(r == reason for r in reasons.values())
