@@ -110,8 +110,8 @@ def show_plan(
         console.print(f"[yellow]missing[/yellow] {line}", soft_wrap=True)
     for model, setting in plan.fetched.items():
         console.print(
-            f"[yellow]fetch[/yellow]   {setting}: {model} is not in this machine's Hugging Face cache; the run needs the "
-            "hub for it, or HF_HOME at a cache that has it",
+            f"[yellow]fetch[/yellow]   {setting}: {model} is not in this machine's Hugging Face cache; the run needs "
+            "the hub for it, or HF_HOME at a cache that has it",
             soft_wrap=True,
         )
     reasons = unplaceable(needed, found)
