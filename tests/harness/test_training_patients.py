@@ -20,16 +20,10 @@ from mvmlm.data.readers import DATASETS
 from mvmlm.data.splits import label_fraction, with_split
 from mvmlm.methods import METHODS, WEIGHTS
 from mvmlm.models.text_encoder import TextTokens, encode_texts
+from tests.mvmlm.toy_breasts import LOSS
 
 METHOD_NAMES = METHODS.names()
 SMALL = {"encoder": "test_resnet", "tokens": 2, "width": 8, "depth": 1, "heads": 2, "projection": 8}
-LOSS = {
-    "ii_weight": 1.0,
-    "same_report": "mask",
-    "same_patient": "mask",
-    "temperature": 0.07,
-    "learn_temperature": True,
-}
 SPLIT = {"test_fraction": 0.3, "split_seed": 1}
 VAL_FRACTION = 0.25
 

@@ -11,18 +11,11 @@ from mvmlm.errors import ConfigError, DataError
 from mvmlm.methods import DESCRIPTION, METHODS, WEIGHTS, Method, load_method, save_method
 from tests.mvmlm.toy_breasts import SIZE, small_batch, small_method
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 METHOD_NAMES = METHODS.names()
 ENCODERS = ("test_resnet", "test_efficientnet")
 every_method = pytest.mark.parametrize("name", METHOD_NAMES)
 every_encoder = pytest.mark.parametrize("encoder", ENCODERS)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def same_weights(a: Method, b: Method) -> bool:

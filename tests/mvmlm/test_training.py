@@ -17,18 +17,11 @@ from mvmlm.methods import METHODS
 from mvmlm.training import CHECKPOINT, TrainConfig, TrainingError, learning_rate, train
 from tests.mvmlm.toy_breasts import small_method, toy_data
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 METHOD_NAMES = METHODS.names()
 CONFIG = TrainConfig(epochs=3, batch_size=4, lr=1e-3, precision="fp32")
 MISSING = ((1, 0), (4, 1))
 TIMES = {"seconds", "images_per_s"}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def run(folder, *, name="mvmlm", config=CONFIG, seed=3, stops=(), data=None, weights_seed=0, dropout=0.2):
