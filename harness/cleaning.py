@@ -32,13 +32,17 @@ class Removable:
     key: str = ""
 
 
-def unneeded(home: Home, tracker: Tracker, *, unfinished: bool = False) -> list[Removable]:
+def unneeded(
+    home: Home, tracker: Tracker, *, unfinished: bool = False, force: bool = False
+) -> list[Removable]:
     """Stages that no cell of a finished invocation stands on, and leftovers.
 
     Parameters
     ----------
     unfinished : bool
         Whether work goes too that the newest invocation of an ablation left unfinished, and would go on from.
+    force : bool
+        Go on although a run of another machine seems to live: whether it does cannot be seen from here.
 
     Raises
     ------
@@ -46,9 +50,10 @@ def unneeded(home: Home, tracker: Tracker, *, unfinished: bool = False) -> list[
         While a run is going on in this store: what it needs is not known before its end. And where the store has
         results while MLflow knows of no run: that is another MLflow store, or a new one.
     """
-    if alive := tracker.close_stale():
+    if (alive := tracker.close_stale()) and not force:
         raise ConfigError(
-            f"{home.root}: a run is going on here ({alive[0]}); wait for its end, or stop it, then clean"
+            f"{home.root}: a run is going on here ({alive[0]}); wait for its end, or stop it, then clean; if that "
+            "machine or container is gone, --force"
         )
     runs, needed = _needed(tracker, unfinished)
     store = Store(home.store)

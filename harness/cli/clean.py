@@ -16,6 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--unfinished", action="store_true", help="also what unfinished runs made, and their checkpoints"
     )
+    parser.add_argument(
+        "--force", action="store_true", help="although a run seems to be going on, on a machine that is gone"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,7 +33,8 @@ def run(args: argparse.Namespace) -> int:
     console = Console(highlight=False)
     home = Home.find(args.home)
     tracker = Tracker(home)
-    found = unneeded(home, tracker, unfinished=args.unfinished)
+    asked = {"unfinished": args.unfinished, "force": args.force}
+    found = unneeded(home, tracker, **asked)
     if not found:
         console.print(f"{home.root}: nothing to remove")
         return 0
@@ -44,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.yes and not _agreed(console):
         console.print("nothing was removed")
         return 0
-    found = [item for item in unneeded(home, tracker, unfinished=args.unfinished) if item in found]
+    found = [item for item in unneeded(home, tracker, **asked) if item in found]
     freed = remove(home, found)
     console.print(f"removed; {freed / 2**20:.1f} MiB free again")
     return 0

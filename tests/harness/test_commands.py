@@ -13,7 +13,7 @@ import pytest
 
 from harness.home import Home
 from harness.store import Store
-from harness.tracking import Tracker
+from harness.tracking import LEASE_TAG, Tracker
 from tests.harness.test_faults import one_line
 from tests.harness.test_two_nodes import free_port
 
@@ -87,6 +87,12 @@ def test_clean_removes_what_no_finished_ablation_stands_on(harness):
     cells = pd.DataFrame([{"id": "c", "key": "result", "status": "done", "stages": '["result", "kept"]'}])
     tracker.start("micro", {}, {}, cells)
     one_line(harness("clean", "--yes"), "a run is going on here")
+    tracker.client.set_tag(tracker.parent, LEASE_TAG, '{"host": "a container of yesterday", "pid": 1, "started": 0}')
+    one_line(harness("clean", "--yes"), "a container of yesterday", "--force")
+    assert harness("clean", "--yes", "--force").returncode == 0
+    assert store.has("evaluate", "result") and not store.has("features", "given-up")
+    publish(store, "features", "given-up")
+    (home.work / "training").mkdir()
     tracker.end("FINISHED", cells)
     said = subprocess.run(
         harness.command("clean"), input="n\n", capture_output=True, text=True, env=harness.environment()
