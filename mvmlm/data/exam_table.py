@@ -25,10 +25,16 @@ SCHEMA: dict[str, str] = {
     "path": "string",
     "split": "string",
     "age": "Float64",
+    "race": "string",
+    "site": "string",
+    "machine": "string",
+    "implant": "boolean",
+    "exam_date": "string",
     "birads": "Int64",
     "density": "string",
     **dict.fromkeys(LABELS, "boolean"),
     "malignancy_source": "string",
+    "subtype": "string",
     **dict.fromkeys(DESCRIPTORS, "string"),
     "boxes": "string",
     "event": "boolean",
@@ -38,6 +44,11 @@ SCHEMA: dict[str, str] = {
     "pixel_spacing": "Float64",
     "manufacturer": "string",
 }
+#: Columns of which a breast has the first known value of its views.
+FIRST = (
+    "dataset", "patient_id", "exam_id", "laterality", "split", "age", "race", "site", "machine", "exam_date",
+    "density", "malignancy_source", "subtype", "years_to_event",
+)  # fmt: skip
 MALIGNANT_FROM = 4
 REQUIRED = ("dataset", "patient_id", "exam_id", "breast_id", "image_id", "laterality", "view", "path")
 STANDARD_VIEWS = ("CC", "MLO")
@@ -60,7 +71,6 @@ def validate(frame: pd.DataFrame) -> pd.DataFrame:
     DataError
         One line with everything that is wrong: each problem with its count and up to three examples.
     """
-    attrs = dict(frame.attrs)
     absent = [c for c in REQUIRED if c not in frame]
     if absent:
         raise DataError(f"exam table: columns are missing: {', '.join(absent)}")
@@ -78,7 +88,6 @@ def validate(frame: pd.DataFrame) -> pd.DataFrame:
     problems += _problems(table)
     if problems:
         raise DataError("exam table: " + "; ".join(problems))
-    table.attrs.update(attrs)
     return table
 
 
@@ -151,9 +160,8 @@ def breast_table(exams: pd.DataFrame, kept: Sequence[int] | None = None) -> pd.D
     Returns
     -------
     DataFrame
-        Index ``breast_id``, sorted. Columns: ``dataset, patient_id, exam_id, laterality, split, age, birads``
-        (the highest), ``density``, the labels, ``malignancy_source``, descriptors, ``manufacturer, image_height,
-        image_width, cc, mlo`` (row of the view, the first by ``image_id`` where there are several, −1 where there is
+        Index ``breast_id``, sorted. Columns: those of `FIRST`, ``birads`` (the highest), the labels, ``implant``,
+        ``event``, descriptors, ``manufacturer, image_height, image_width, cc, mlo`` (row of the view, the first by ``image_id`` where there are several, −1 where there is
         none) and ``n_views``.
     """
     places = np.arange(len(exams))
@@ -162,14 +170,12 @@ def breast_table(exams: pd.DataFrame, kept: Sequence[int] | None = None) -> pd.D
         places[list(kept)] = np.arange(len(kept))
     exams = exams.assign(row=places).sort_values(["breast_id", "image_id"], kind="stable")
     groups = exams.groupby("breast_id", sort=True)
-    first = ["dataset", "patient_id", "exam_id", "laterality", "split", "age", "density", "malignancy_source"]
-    breasts = groups[[*first, *DESCRIPTORS, "manufacturer", "image_height", "image_width"]].first()
+    breasts = groups[[*FIRST, *DESCRIPTORS, "manufacturer", "image_height", "image_width"]].first()
     breasts["birads"] = groups["birads"].max()
-    for label in LABELS:
+    for label in (*LABELS, "implant", "event"):
         breasts[label] = groups[label].max().astype("boolean")
     for view, name in (("CC", "cc"), ("MLO", "mlo")):
         rows = exams[(exams["view"] == view) & (exams["row"] >= 0)].groupby("breast_id")["row"].first()
         breasts[name] = rows.reindex(breasts.index).fillna(-1).astype("int64")
     breasts["n_views"] = groups.size().astype("int64")
-    breasts.attrs = {}
     return breasts

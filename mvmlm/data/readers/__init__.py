@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
+from mvmlm.data.intake import Intake, Log, leads_out, take_in
 from mvmlm.errors import DataError
 from mvmlm.registry import Registry, did_you_mean
 
@@ -37,6 +38,13 @@ class Reader(ABC):
         Fields that may enter a report.
     outcome_fields : frozenset of str
         Fields that record an outcome and never may.
+    labels : dict
+        Column of the exam table to where it comes from: published column, rule, level. For people.
+    layout : str
+        One line: the files that a root must hold.
+    published : dict
+        What the set's own publication counts, by the names that `mvmlm.data.counts.counts` gives them
+        (``"images"``, ``"breasts"``, ``"mass breasts"``, ``"test malignancy images"``, …).
     Options : dataclass
         The reader's own options.
     """
@@ -54,31 +62,79 @@ class Reader(ABC):
     tasks: ClassVar[tuple[str, ...]] = ()
     report_fields: ClassVar[frozenset[str]]
     outcome_fields: ClassVar[frozenset[str]] = frozenset()
+    labels: ClassVar[dict[str, str]] = {}
+    layout: ClassVar[str] = ""
+    published: ClassVar[dict[str, int]] = {}
 
     @abstractmethod
-    def read(self, root: Path, options: Any) -> pd.DataFrame:
-        """The validated exam table.
+    def rows(self, root: Path, options: Any, log: Log) -> pd.DataFrame:
+        """The exam table's rows, one an image, not validated yet; what is left out goes to the log.
+
+        Parameters
+        ----------
+        root : Path
+            An existing folder.
+        options : Options
+        log : Log
+
+        Raises
+        ------
+        DataError
+            When a table is missing, or is not as published.
+        """
+
+    def take_in(self, root: Path | str, options: Any = None) -> Intake:
+        """The exam table and what was set aside on the way.
 
         Raises
         ------
         DataError
             When the folder or a table is missing, or a table is not as published.
         """
+        root = Path(root)
+        if not root.is_dir():
+            raise DataError(f"{root}: no such folder; data.root must hold {self.layout or self.title}")
+        log = Log()
+        return take_in(self.rows(root, self.Options() if options is None else options, log), log)
+
+    def read(self, root: Path | str, options: Any = None) -> pd.DataFrame:
+        """The exam table alone; raises as `take_in`."""
+        return self.take_in(root, options).exams
 
     @classmethod
     @abstractmethod
     def fingerprint(cls, root: Path | None, options: Any) -> str:
-        """A cheap digest of what the data are: tables by their bytes, images by name and size."""
+        """A cheap digest of what the data are: tables by their bytes, images by name and size.
+
+        Raises
+        ------
+        DataError
+            When the folder or a table is missing.
+        """
 
 
 def digest(root: Path, tables: Iterable[Path], images: Iterable[Path], options: Any) -> str:
-    """SHA-256 over options, bytes of tables, and names and sizes of images (20 hexadecimal digits)."""
+    """SHA-256 over options, bytes of tables, and names and sizes of images (20 hexadecimal digits).
+
+    Raises
+    ------
+    DataError
+        When a table is missing.
+    """
     found = hashlib.sha256(json.dumps(asdict(options), sort_keys=True).encode())
     for table in tables:
+        if not table.is_file():
+            raise DataError(f"{table}: no such file; data.root must be the folder as it was published")
         found.update(table.name.encode() + b"\0" + table.read_bytes())
     for image in sorted(images):
         found.update(f"{image.relative_to(root).as_posix()}\0{image.stat().st_size}\0".encode())
     return found.hexdigest()[:20]
+
+
+def clean_paths(paths: pd.Series) -> pd.Series:
+    """Paths of a table as relative ones with forward slashes; those that lead out stay, to be set aside."""
+    tidy = paths.astype("string").str.strip().str.replace("\\", "/", regex=False)
+    return tidy.where(tidy.map(lambda p: not pd.isna(p) and leads_out(p)), tidy.str.removeprefix("./"))
 
 
 def read_csv(path: Path, columns: Iterable[str], **arguments: Any) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from mvmlm.data.exam_table import validate
+from mvmlm.data.intake import Log
 from mvmlm.data.phantom import PhantomOptions
 from mvmlm.data.readers import DATASETS, Reader
 from mvmlm.data.readers.vindr import VinDr
@@ -27,6 +27,7 @@ class Phantom(Reader):
     where = "made on the spot"
     releasable = True
     tasks = VinDr.tasks
+    layout, labels = VinDr.layout, VinDr.labels
     report_fields = VinDr.report_fields
     outcome_fields = VinDr.outcome_fields
 
@@ -42,9 +43,9 @@ class Phantom(Reader):
 
         generate(out_dir, options, workers=workers, progress=progress)
 
-    def read(self, root: Path, options: PhantomOptions | None = None) -> pd.DataFrame:
-        """The exam table of a folder that `generate` wrote; it lacks nothing, so ``options`` is not looked at."""
-        return validate(VinDr().read(root).assign(dataset=self.name))
+    def rows(self, root: Path, options: PhantomOptions, log: Log) -> pd.DataFrame:
+        """Those of a folder that `generate` wrote; it lacks nothing, so ``options`` is not looked at."""
+        return VinDr().rows(root, VinDr.Options(), log).assign(dataset=self.name)
 
     @classmethod
     def fingerprint(cls, root: Path | None, options: PhantomOptions) -> str:

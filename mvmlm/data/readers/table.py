@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from mvmlm.data.exam_table import DESCRIPTORS, LABELS, malignancy_of_birads, validate
+from mvmlm.data.exam_table import DESCRIPTORS, LABELS, malignancy_of_birads
+from mvmlm.data.intake import Log
 from mvmlm.data.readers import DATASETS, Reader, digest, read_csv
 from mvmlm.data.readers.vindr import VinDr
 from mvmlm.errors import DataError
@@ -90,11 +91,12 @@ class Table(Reader):
     where = "a folder of yours with images and a CSV that lists them"
     releasable = None
     tasks = VinDr.tasks
+    layout = "images, and a table that lists them (data.options.csv)"
+    labels = {"all": "as data.options.columns and data.options.labels say; malignancy without a rule is BI-RADS 4 to 6"}
     report_fields = VinDr.report_fields | set(DESCRIPTORS)
     outcome_fields = frozenset({"malignancy"})
 
-    def read(self, root: Path, options: TableOptions | None = None) -> pd.DataFrame:
-        root, options = Path(root), options or TableOptions()
+    def rows(self, root: Path, options: TableOptions, log: Log) -> pd.DataFrame:
         source = _Source(root, options)
         given = {name: source.column(name) for name in ALIASES}
         given = {name: values for name, values in given.items() if values is not None}
@@ -112,9 +114,7 @@ class Table(Reader):
             table["malignancy"] = malignancy_of_birads(table["birads"])
             table["malignancy_source"] = "birads"
         table["malignancy_source"] = table["malignancy_source"].where(table["malignancy"].notna())
-        views = ("path", "image_height", "image_width", "birads", *DESCRIPTORS, *LABELS)
-        table.attrs["label_level"] = {**dict.fromkeys(views, "view"), "density": "exam", "age": "exam"}
-        return validate(table)
+        return table
 
     @classmethod
     def fingerprint(cls, root: Path | None, options: TableOptions | None = None) -> str:
@@ -235,15 +235,13 @@ def _text(values: pd.Series, source: _Source) -> pd.Series:
 
 
 def _paths(values: pd.Series, source: _Source) -> pd.Series:
-    """Paths relative to the root, with forward slashes."""
+    """Paths relative to the root, with forward slashes; one that leads out stays as it is, to be set aside."""
 
     def relative(text: str) -> str:
         path = PurePosixPath(text.replace("\\", "/"))
         root = PurePosixPath(source.root.as_posix())
         if path.is_absolute() and path.is_relative_to(root):
             path = path.relative_to(root)
-        if path.is_absolute() or ".." in path.parts:
-            raise DataError(f"{source.path}: path {text!r} leads out of data.root {source.root}")
         return path.as_posix()
 
     return values.map(relative, na_action="ignore")

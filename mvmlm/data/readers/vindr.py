@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from mvmlm.data.exam_table import malignancy_of_birads, validate
+from mvmlm.data.exam_table import malignancy_of_birads
+from mvmlm.data.intake import Log
 from mvmlm.data.readers import DATASETS, Reader, digest, read_csv
 from mvmlm.errors import DataError
 from mvmlm.registry import did_you_mean
@@ -42,6 +43,11 @@ CATEGORIES: dict[str, str | None] = {
 LABELS = sorted({label for label in CATEGORIES.values() if label})
 
 
+def _by_grade(name: str, train: tuple[int, ...], test: tuple[int, ...], grades: str) -> dict[str, int]:
+    pairs = [(split, zip(grades, counts)) for split, counts in (("train", train), ("test", test))]
+    return {f"{split} {name} {grade} images": count for split, counts in pairs for grade, count in counts}
+
+
 @DATASETS.register("vindr")
 class VinDr(Reader):
     """Reads the folder as PhysioNet distributes it.
@@ -61,7 +67,37 @@ class VinDr(Reader):
     licence = "PhysioNet restricted health data licence 1.5.0"
     where = "physionet.org/content/vindr-mammo/1.0.0, after training and a signed data use agreement"
     releasable = None
-    tasks = ("mass", "calcification", "malignancy")
+    tasks = ("mass", "calcification", "malignancy", "density", "birads")
+    layout = f"images/<study>/<image>.dicom, {BREASTS}, {FINDINGS}, {METADATA}"
+    labels = {
+        "mass, calcification, asymmetry, architectural_distortion": (
+            f"{FINDINGS}, finding_categories: true for an image where any of its rows names it, false where it has "
+            "rows and none does (Suspicious Calcification; Asymmetry, Focal and Global Asymmetry)"
+        ),
+        "birads, density": f"{BREASTS}, breast_birads and breast_density, of the breast",
+        "malignancy": "BI-RADS 4 and 5 of the breast against 1 to 3: a stand-in, for there is no pathology",
+        "boxes": f"{FINDINGS}, clipped to the image",
+        "split": f"{BREASTS}, official: 4,000 exams train, 1,000 test",
+    }
+    published = {
+        "exams": 5000,
+        "breasts": 10000,
+        "images": 20000,
+        "train images": 16000,
+        "test images": 4000,
+        "train mass images": 894,
+        "test mass images": 219,
+        "train mass breasts": 490,
+        "test mass breasts": 119,
+        "train calcification images": 337,
+        "test calcification images": 105,
+        "train calcification breasts": 175,
+        "test calcification breasts": 54,
+        "train malignancy breasts": 395,
+        "test malignancy breasts": 99,
+        **_by_grade("birads", (10724, 3742, 744, 610, 180), (2682, 934, 186, 152, 46), "12345"),
+        **_by_grade("density", (80, 1528, 12232, 2160), (20, 380, 3060, 540), "ABCD"),
+    }
     report_fields = frozenset(
         (
             "age",
@@ -76,8 +112,8 @@ class VinDr(Reader):
     )
     outcome_fields = frozenset({"malignancy"})
 
-    def read(self, root: Path, options: Options | None = None) -> pd.DataFrame:
-        root = _checked(Path(root))
+    def rows(self, root: Path, options: Options, log: Log) -> pd.DataFrame:
+        _check(root)
         text = dict.fromkeys(("study_id", "image_id", "breast_birads", "breast_density"), str)
         breasts = read_csv(root / BREASTS, BREAST_COLUMNS, dtype=text)
         numbers = dict.fromkeys(CORNERS, float)
@@ -108,31 +144,29 @@ class VinDr(Reader):
         for column in ("age", "pixel_spacing", "manufacturer"):
             table[column] = images.map(metadata[column])
         table = table.join(_findings(findings, table), on="image_id")
-        views = dict.fromkeys(("path", "boxes", "image_height", "image_width", *LABELS), "view")
-        table.attrs["label_level"] = {
-            **views,
-            "birads": "breast",
-            "density": "breast",
-            "malignancy": "breast",
-        }
-        return validate(table)
+        _tell_oddities(table, log)
+        return table
 
     @classmethod
     def fingerprint(cls, root: Path | None, options: Options | None = None) -> str:
-        root = _checked(Path(root))
+        root = Path(root)
+        _check(root)
         tables = [root / name for name in (BREASTS, FINDINGS, METADATA)]
-        for table in tables:
-            if not table.is_file():
-                raise DataError(f"{table}: no such file; data.root must be the folder as it was published")
         return digest(root, tables, root.glob("images/*/*.dicom"), options or cls.Options())
 
 
-def _checked(root: Path) -> Path:
+def _check(root: Path) -> None:
     if not (root / "images").is_dir():
-        raise DataError(
-            f"{root}: no VinDr-Mammo here; expected images/<study>/<image>.dicom, {BREASTS}, {FINDINGS}"
-        )
-    return root
+        raise DataError(f"{root}: no VinDr-Mammo here; expected {VinDr.layout}")
+
+
+def _tell_oddities(table: pd.DataFrame, log: Log) -> None:
+    densities = table.groupby("exam_id")["density"].nunique()
+    if (densities > 1).any():
+        log.note(f"{int((densities > 1).sum())} exams differ in density between their breasts; each keeps its own")
+    high = (table["birads"] >= 3) & ~table[LABELS].fillna(True).any(axis=1)
+    if high.any():
+        log.note(f"{int(high.sum())} images have no finding in a breast of BI-RADS 3 or more; both stand as published")
 
 
 def _read(column: str, breasts: pd.DataFrame, pattern: str) -> pd.Series:

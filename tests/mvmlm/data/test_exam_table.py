@@ -44,12 +44,6 @@ def test_columns_are_completed_typed_and_ordered():
     assert table["calcification"].isna().all()
 
 
-def test_what_a_reader_says_of_levels_is_kept():
-    frame = views({})
-    frame.attrs["label_level"] = {"mass": "view"}
-    assert validate(frame).attrs["label_level"] == {"mass": "view"}
-
-
 @pytest.mark.parametrize(
     "changes, said",
     [

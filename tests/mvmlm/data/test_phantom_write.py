@@ -159,7 +159,6 @@ class TestReader:
         frame = reader.read(root, OPTIONS)
         assert reader.simulated and reader.releasable
         assert set(frame["dataset"]) == {"phantom"}
-        assert set(frame.attrs["label_level"]) >= {"mass", "birads"}
         breasts = breast_table(frame)
         for index in range(OPTIONS.exams):
             exam = simulate_exam(OPTIONS, index)

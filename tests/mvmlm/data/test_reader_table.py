@@ -116,7 +116,7 @@ def test_paths_with_backslashes_and_absolute_ones_below_the_root(root):
 @pytest.mark.parametrize("path", ["../x.png", "/etc/x.png"])
 def test_paths_out_of_the_root_are_refused(root, path):
     write(root, ["path", "patient_id", "laterality", "view"], [path, "p", "L", "CC"])
-    with pytest.raises(DataError, match=r"leads out of data\.root"):
+    with pytest.raises(DataError, match="leads out of the folder"):
         read(root)
 
 

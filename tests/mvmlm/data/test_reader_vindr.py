@@ -99,11 +99,6 @@ def test_metadata_with_its_header_twice_and_ages_missing(table):
     assert table["manufacturer"].tolist() == ["SIEMENS", "SIEMENS", "IMS", pd.NA, pd.NA, pd.NA]
 
 
-def test_levels_of_the_labels(root):
-    levels = VinDr().read(root).attrs["label_level"]
-    assert (levels["mass"], levels["birads"], levels["malignancy"]) == ("view", "breast", "breast")
-
-
 def edit(path, old, new):
     text = path.read_text()
     assert old in text
