@@ -33,7 +33,7 @@ class Removable:
 
 
 def unneeded(
-    home: Home, tracker: Tracker, *, unfinished: bool = False, force: bool = False
+    home: Home, tracker: Tracker, *, unfinished: bool = False, prepared: bool = False, force: bool = False
 ) -> list[Removable]:
     """Stages that no cell of a finished invocation stands on, and leftovers.
 
@@ -41,6 +41,8 @@ def unneeded(
     ----------
     unfinished : bool
         Whether work goes too that the newest invocation of an ablation left unfinished, and would go on from.
+    prepared : bool
+        Whether image stores go too that ``data prepare`` made and no cell stands on.
     force : bool
         Go on although a run of another machine seems to live: whether it does cannot be seen from here.
 
@@ -63,6 +65,8 @@ def unneeded(
             f"{tracker.uri}: knows of no run, while {home.store} holds results; name the MLflow store that they belong "
             "to with MLFLOW_TRACKING_URI, or remove the folder by hand"
         )
+    if not prepared:
+        needed |= {path.name for path in home.prepared.glob("*")}
     front = [key for key in needed if key in cards]
     kept: set[str] = set()
     while front:

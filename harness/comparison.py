@@ -77,7 +77,7 @@ def check_table(plan: Plan, spec: dict) -> None:
         {"key": row.key, "baseline": row.baseline, **empty, **row.cell.coordinates}
         for row in (*plan.cells, *plan.baselines)
     ]
-    _table(pd.DataFrame(rows), {**spec, "dataset": "", "simulated": plan.simulated})
+    _table(pd.DataFrame(rows), {**spec, "dataset": "", "simulated": plan.simulated, "releasable": plan.release})
 
 
 def _table(frame: pd.DataFrame, said: dict) -> ComparisonTable:
@@ -92,6 +92,7 @@ def _table(frame: pd.DataFrame, said: dict) -> ComparisonTable:
         profile=said["profile"],
         dataset=said["dataset"],
         simulated=said["simulated"],
+        releasable=said.get("releasable", ""),
         notes=list(dict.fromkeys(note for notes in frame["notes"] for note in notes)),
     )
     return build_table(rows, below, spec, coordinates=said["coordinates"])

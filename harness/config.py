@@ -31,8 +31,9 @@ class DataConfig(Section):
     )
     split_seed: int = Field(0, ge=0, description="seed of both splits")
     max_bad_share: float = Field(
-        0.02, ge=0, le=1, description="share of unreadable images that stops the run (ours)"
+        0.02, ge=0, le=1, description="share of unusable images that stops the run (ours)"
     )
+    follow_links: bool = Field(False, description="whether symbolic links may lead out of data.root")
 
 
 class ImagesConfig(Section):
@@ -44,6 +45,9 @@ class ImagesConfig(Section):
         "voi", description="the file's own window, or the breast's percentiles"
     )
     crop: bool = Field(True, description="crop to the breast")
+    reduced: bool = Field(
+        False, description="decode JPEG 2000 at a part of its resolution where that is enough: faster, not the same"
+    )
 
 
 class ReportsConfig(Section):

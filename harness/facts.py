@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, fields
 from functools import cached_property
 from pathlib import Path
@@ -50,6 +51,13 @@ class Facts:
     def simulated(self, cell: CellConfig) -> bool:
         """Whether the cell's data are simulated."""
         return bool(self.datasets.get(cell.data.name).simulated)
+
+    def release(self, names: Iterable[str]) -> str:
+        """Whether what is trained on these data sets may be released: the strictest answer of all."""
+        from harness.stages.licence import WORDS
+
+        said = {self.datasets.get(name).releasable for name in names}
+        return WORDS[next((answer for answer in (False, None) if answer in said), True)]
 
     def data_options(self, data: DataConfig) -> dict:
         """The reader's options, defaults filled in, as plain JSON."""

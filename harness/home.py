@@ -39,6 +39,11 @@ class Home:
         return self.root / "work"
 
     @property
+    def prepared(self) -> Path:
+        """One file a store that ``data prepare`` made, named by its key: ``clean`` leaves those alone."""
+        return self.root / "prepared"
+
+    @property
     def logs(self) -> Path:
         """One text file a failed stage, with its traceback."""
         return self.root / "logs"

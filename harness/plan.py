@@ -60,6 +60,8 @@ class Plan:
         The grid, in its own order.
     baselines : list of PlannedCell
         The rows below every table that need no image.
+    release : str
+        Whether what is trained may be released: yes, no, or check its licence; the strictest of all data sets.
     missing : dict
         Data sets that cannot be read here, each with a line that says why.
     fetched : dict
@@ -72,6 +74,7 @@ class Plan:
     missing: dict[str, str] = field(default_factory=dict)
     fetched: dict[str, str] = field(default_factory=dict)
     simulated: bool = False
+    release: str = ""
     fingerprints: dict[str, str] = field(default_factory=dict)
 
     def cached(self, store: Store) -> set[str]:
@@ -120,9 +123,17 @@ def build_plan(cells: list[Cell], facts: Facts | None = None) -> Plan:
         plan.fingerprints[cell.config.data.name] = facts.fingerprint(cell.config.data)
         for name, rows in below.items():
             rows.append(PlannedCell(cell, maker.chain(cell.config, BaselineStage(name), shared), baseline=name))
+    plan.release = facts.release({cell.config.data.name for cell in cells})
     plan.baselines = [row for rows in below.values() for row in _distinct(rows)]
     plan.nodes = dict(sorted(plan.nodes.items(), key=lambda item: ORDER[item[1].stage]))
     return plan
+
+
+def plan_stage(config: CellConfig, stage: str, facts: Facts) -> list[Node]:
+    """One stage of one cell and everything below it, inputs first."""
+    nodes: dict[str, Node] = {}
+    _NodeMaker(facts, nodes).chain(config, STAGES[stage])
+    return sorted(nodes.values(), key=lambda node: ORDER[node.stage])
 
 
 def _distinct(rows: list[PlannedCell]) -> list[PlannedCell]:

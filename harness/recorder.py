@@ -62,11 +62,13 @@ class Recorder:
             "harness.ablation": self.header["ablation"],
             "harness.profile": self.header["profile"],
             "harness.data": "simulated" if self.plan.simulated else "real",
+            "harness.releasable": self.plan.release,
             "harness.dataset": datasets,
         }
         spec = {
             **self.header["spec"],
             "simulated": self.plan.simulated,
+            "releasable": self.plan.release,
             "dataset": ", ".join(self.plan.fingerprints),
         }
         self.tracker.start(self.header["ablation"], self.tags, spec, self.frame())

@@ -38,6 +38,8 @@ class TableSpec:
         With its level: ``auc@breast``.
     reference : dict
         Coordinate to value; the rows that have these values are marked.
+    releasable : str
+        Whether what was trained may be released, as `harness.plan.Plan` says it.
     notes : sequence of str
         Sentences for the caption: what a label means in this data set.
     footer : str
@@ -52,6 +54,7 @@ class TableSpec:
     profile: str
     dataset: str
     simulated: bool
+    releasable: str = ""
     reference: dict[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
     footer: str = ""

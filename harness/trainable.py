@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import time
 import traceback
 from pathlib import Path
@@ -17,8 +16,7 @@ from typing import Any
 from ray import tune
 
 from harness.home import Home
-from harness.stages import STAGES, BaselineStage, Context
-from harness.store import Store
+from harness.publish import publish_stage
 from mvmlm.errors import MvmlmError
 
 QUIET_S = 0.25
@@ -37,38 +35,12 @@ def run_stage(config: dict[str, Any]) -> None:
     started = time.perf_counter()
     try:
         prepare_process(node)
-        worked = _publish(node, home, config["git_commit"])
+        worked = publish_stage(node, home, config["git_commit"], _Throttled())
     except Exception as error:
         tune.report({"state": "failed", **describe_failure(error, node, home)})
     else:
         seconds = time.perf_counter() - started
         tune.report({"state": "done", "worked": worked, "seconds": seconds})
-
-
-def _publish(node: dict, home: Home, git_commit: str) -> bool:
-    store = Store(home.store)
-    stage = (
-        BaselineStage(node["config"]["baseline"]) if "baseline" in node["config"] else STAGES[node["stage"]]
-    )
-    report = _Throttled()
-
-    def produce(out: Path) -> dict:
-        work = home.work / node["key"]
-        work.mkdir(parents=True, exist_ok=True)
-        context = Context(
-            config=node["config"],
-            inputs={name: store.path(name, key) for name, key in node["inputs"].items()},
-            out=out,
-            work=work,
-            runtime=node["runtime"],
-            threads=max(1, int(node["resources"].get("cpu", 1))),
-            report=report,
-        )
-        return stage.run(context)
-
-    worked = store.publish(node, produce, git_commit=git_commit)
-    shutil.rmtree(home.work / node["key"], ignore_errors=True)
-    return worked
 
 
 class _Throttled:

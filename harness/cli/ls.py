@@ -60,15 +60,15 @@ def _encoders(pattern: str | None) -> Iterable[tuple[str, str]]:
 
 
 def _datasets() -> Iterable[tuple[str, str]]:
+    from harness.stages.licence import WORDS
     from mvmlm.data.readers import DATASETS
 
     for name in DATASETS:
         reader = DATASETS.get(name)
-        release = {True: "releasable", False: "weights not releasable"}.get(
-            reader.releasable, "licence: yours to check"
-        )
-        yield name, f"{reader.title}; tasks: {', '.join(reader.tasks) or 'what its table holds'}; {release}"
-        yield "", f"{reader.where} ({reader.licence})"
+        yield name, f"[bold]{reader.title}[/bold]{' (simulated)' if reader.simulated else ''}"
+        yield "", f"tasks: {', '.join(reader.tasks) or 'what its table holds'}"
+        yield "", f"get it: {reader.where}"
+        yield "", f"licence: {reader.licence}; weights and embeddings may be released: {WORDS[reader.releasable]}"
 
 
 def _reports() -> Iterable[tuple[str, str]]:

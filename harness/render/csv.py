@@ -24,6 +24,7 @@ def render(table: ComparisonTable) -> str:
             "profile": spec.profile,
             "dataset": spec.dataset,
             "simulated": str(spec.simulated).lower(),
+            "releasable": spec.releasable,
             "baseline": row.baseline or "",
             **_coordinates(spec.rows, row),
             **_coordinates(spec.columns, column),

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 from harness.stages.base import Context, Stage
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.config import CellConfig
     from harness.facts import Facts
+    from mvmlm.data.intake import Intake
 
 
 class DatasetStage(Stage):
@@ -58,12 +61,12 @@ def data_inputs(cell: CellConfig, facts: Facts) -> tuple[str, ...]:
     return ("dataset",) if facts.simulated(cell) else ()
 
 
-def read_exams(context: Context):
-    """The exam table of the stage's data set, and the folder that its paths start from."""
+def take_in(context: Context) -> tuple[Intake, Path]:
+    """The stage's data set as it was read, and the folder that its paths start from."""
     from pathlib import Path
 
     from mvmlm.data.readers import DATASETS
 
     reader = DATASETS.get(context.config["data"])()
     root = context.inputs.get("dataset") or Path(context.runtime["data_root"])
-    return reader.read(root, reader.Options(**context.config["options"])), root
+    return reader.take_in(root, reader.Options(**context.config["options"])), root

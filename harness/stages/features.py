@@ -29,6 +29,7 @@ class FeaturesStage(Stage):
     def run(self, context: Context) -> dict:
         import numpy as np
 
+        from harness.stages.licence import carry_licence
         from mvmlm.data.image_store import ImageStore
         from mvmlm.features import image_features
         from mvmlm.methods import load_method
@@ -39,4 +40,5 @@ class FeaturesStage(Stage):
             method, store, np.arange(len(store)), representation=context.config["representation"]
         )
         np.save(context.out / "features.npy", features)
+        carry_licence(context.inputs["images"], context.out)
         return {"images": len(features), "width": int(features.shape[1])}

@@ -5,23 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.stages.base import Context, Stage
-from harness.stages.dataset import data_inputs, data_runtime, data_slice, read_exams
+from harness.stages.dataset import data_inputs, data_runtime, data_slice, take_in
 
 if TYPE_CHECKING:
     from harness.config import CellConfig
     from harness.facts import Facts
+    from mvmlm.data.intake import Intake
 
 
 class ImagesStage(Stage):
     """Reads the data set and the ``images`` section."""
 
     name = "images"
-    version = 2
+    version = 3
 
     def config(self, cell: CellConfig, facts: Facts) -> dict:
         return {
             **data_slice(cell, facts),
             "max_bad_share": cell.data.max_bad_share,
+            "follow_links": cell.data.follow_links,
             "images": cell.images.model_dump(mode="json"),
         }
 
@@ -32,24 +34,35 @@ class ImagesStage(Stage):
         return data_runtime(cell)
 
     def run(self, context: Context) -> dict:
-        from mvmlm.data.image_store import build_image_store
+        from harness.stages.licence import release_note, write_licence
+        from mvmlm.data.build_store import build_image_store
+        from mvmlm.data.readers import DATASETS
 
-        exams, root = read_exams(context)
+        intake, root = take_in(context)
         summary = build_image_store(
-            exams,
+            intake.exams,
             root,
             context.out,
             **context.config["images"],
+            follow_links=context.config["follow_links"],
+            set_aside=intake.set_aside,
             workers=context.threads,
             max_bad_share=context.config["max_bad_share"],
+            work_dir=context.work,
             progress=context.progress,
         )
-        return {**summary, "notes": _notes(summary, context.config["data"])}
+        reader = DATASETS.get(context.config["data"])
+        write_licence(context.out, reader)
+        notes = [*release_note(reader), *_notes(summary, intake, context.config["data"])]
+        return {**summary, "apart": intake.apart, "notes": notes}
 
 
-def _notes(summary: dict, data: str) -> list[str]:
-    """What was set aside, and where the picture contradicts the table."""
-    notes, of = [], summary["images"] + summary["set_aside"]
+def _notes(summary: dict, intake: Intake, data: str) -> list[str]:
+    """What was set aside or resolved, and where the picture contradicts the table."""
+    notes, of = [f"{data}: {note}" for note in intake.notes], summary["images"] + summary["set_aside"]
+    if intake.apart:
+        listed = ", ".join(f"{count} {what}" for what, count in intake.apart.items())
+        notes.append(f"Kept apart from {data}, being no standard images of it: {listed}")
     if summary["set_aside"]:
         examples = "; ".join(summary["set_aside_examples"])
         notes.append(f"{summary['set_aside']} of {of} images of {data} cannot be used and are set aside ({examples})")
@@ -57,6 +70,13 @@ def _notes(summary: dict, data: str) -> list[str]:
         notes.append(
             f"{summary['flipped_against_tag']} of {of} images of {data} have the chest wall on the other side than "
             "their laterality says"
+        )
+    if summary["same_pixels"]:
+        across = summary["same_across_splits"]
+        notes.append(
+            f"{summary['same_pixels']} of {of} images of {data} are the very picture of another one"
+            f"{f', {across} times in training and test set' if across else ''} "
+            f"({'; '.join(summary['same_pixels_examples'])})"
         )
     if summary["without_window"]:
         notes.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.stages.base import Context, Stage
-from harness.stages.dataset import data_inputs, data_runtime, data_slice, read_exams, split_slice
+from harness.stages.dataset import data_inputs, data_runtime, data_slice, split_slice, take_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,7 @@ class ReportsStage(Stage):
         from mvmlm.data.splits import with_split
         from mvmlm.reports import write_reports
 
-        exams, _ = read_exams(context)
+        exams = take_in(context)[0].exams
         breasts = with_split(breast_table(exams), **context.config["split"])
         breasts = breasts[breasts["split"] == "train"]
         said = context.config["reports"]

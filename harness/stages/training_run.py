@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from harness.stages.base import Context
+from harness.stages.licence import carry_licence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +60,7 @@ def pretrain(context: Context) -> dict:
         on_epoch=context.report,
     )
     save_method(method, context.out)
+    carry_licence(context.inputs["images"], context.out)
     (context.out / "history.json").write_text(json.dumps(history, indent=1))
     notes = []
     if "labels" in config:

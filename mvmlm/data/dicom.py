@@ -1,22 +1,24 @@
-"""DICOM to numbers between 0 and 1: rescale, window or VOI table, MONOCHROME1, padding, 8 to 16 bits."""
+"""One DICOM mammogram: decoded, and its header's rules as a table of grey values."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mvmlm.data.intensity import Intensity, grey_table, has_window, pattern_values
 from mvmlm.data.pixels import Image, Meta
 from mvmlm.errors import DataError
 
-Intensity = Literal["voi", "percentile"]
+if TYPE_CHECKING:
+    pass
 
-#: SNOMED-RT and SCT codes of the two standard views, for files without ViewPosition.
-VIEW_CODES = {"399162004": "CC", "R-10242": "CC", "399368009": "MLO", "R-10226": "MLO"}
+#: Side below which a reduced decoding finds the breast, before it is decided how far the image itself can be reduced.
+GLANCE = 700
 
 
-def read_dicom(path: Path, intensity: Intensity = "voi") -> Image:
+def read_dicom(path: Path, intensity: Intensity = "voi", *, target: tuple[int, int] | None = None) -> Image:
     """Read one DICOM file.
 
     Parameters
@@ -25,134 +27,88 @@ def read_dicom(path: Path, intensity: Intensity = "voi") -> Image:
     intensity : {'voi', 'percentile'}
         ``voi`` applies the file's VOI table or its first window; ``percentile`` leaves the rescaled values as they
         are, stretched between their extremes, for a later stretch by the breast's own percentiles.
-
-    Returns
-    -------
-    Image
-        Pixels float32 (H, W) in [0, 1], 0 is air; and what the header says.
+    target : (int, int), optional
+        See `mvmlm.data.pixels.read_image`.
 
     Raises
     ------
     DataError
-        When the file is truncated, no DICOM, has no pixels or a transfer syntax that nothing here decodes.
+        When the file is truncated, no DICOM, no single grey image, or of a transfer syntax that nothing here decodes.
     """
-    import pydicom
-    from pydicom.errors import InvalidDicomError
+    from mvmlm.data.safe_dicom import open_dataset
 
+    dataset = open_dataset(path, pixels=True)
+    photometric = str(dataset.get("PhotometricInterpretation") or "")
+    if not photometric.startswith("MONOCHROME") or int(dataset.get("SamplesPerPixel") or 1) != 1:
+        raise DataError(f"{path}: photometric interpretation {photometric!r}; expected MONOCHROME1 or MONOCHROME2")
     try:
-        dataset = pydicom.dcmread(path)
-    except InvalidDicomError as error:
-        raise DataError(f"{path}: is no DICOM file") from error
-    except Exception as error:  # a damaged header fails inside pydicom in many ways
-        raise DataError(f"{path}: cannot be read, truncated perhaps ({_first_line(error)})") from error
-    if "PixelData" not in dataset:
-        raise DataError(f"{path}: has no pixel data")
-    try:
-        stored = dataset.pixel_array
-    except Exception as error:
+        stored, scale = _stored(dataset, intensity, target)
+    except Exception as error:  # decoders fail in many ways
         raise DataError(
             f"{path}: pixel data cannot be decoded, truncated perhaps ({_first_line(error)})"
         ) from error
     if stored.ndim != 2:
         raise DataError(f"{path}: has {stored.ndim} dimensions of pixels; expected one plane of grey values")
     try:
-        return Image(_shown(dataset, stored, intensity), _meta(dataset, intensity))
+        return _shown(dataset, stored, scale, intensity)
     except (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as error:
         raise DataError(f"{path}: its header cannot be applied ({_first_line(error)})") from error
 
 
-def _shown(dataset: Any, stored: np.ndarray, intensity: Intensity) -> np.ndarray:
-    padding = _padding(dataset, stored)
-    values = _to_unit(dataset, stored, intensity, padding)
-    if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
-        values = 1.0 - values
-    if padding is not None:
-        values[padding] = 0.0
-    return values
+def _stored(dataset: Any, intensity: Intensity, target: tuple[int, int] | None) -> tuple[np.ndarray, float]:
+    from mvmlm.data.codecs import REDUCIBLE, decode, decode_reduced
+
+    if target and dataset.file_meta.TransferSyntaxUID in REDUCIBLE and dataset.PixelRepresentation == 0:
+        from pydicom.encaps import get_frame
+
+        frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
+        reduce = _how_far(dataset, frame, intensity, target)
+        if reduce:
+            found = decode_reduced(frame, reduce)
+            return found, found.shape[0] / int(dataset.Rows)
+    return decode(dataset), 1.0
 
 
-def _to_unit(
-    dataset: Any, stored: np.ndarray, intensity: Intensity, padding: np.ndarray | None
-) -> np.ndarray:
-    """Modality and VOI transforms, scaled so that their output range is [0, 1]."""
-    from pydicom.pixels import apply_modality_lut
+def _how_far(dataset: Any, frame: bytes, intensity: Intensity, target: tuple[int, int]) -> int:
+    """How often the resolution can be halved with the breast still larger than the target, from a glance at it."""
+    from mvmlm.data.breast import breast_box, breast_mask
+    from mvmlm.data.codecs import decode_reduced, levels, reducible
 
-    values = np.asarray(apply_modality_lut(stored, dataset), np.float32)
-    if intensity == "voi" and dataset.get("VOILUTSequence"):
-        return _voi_table(dataset, stored)
-    if intensity == "voi" and _has_window(dataset):
-        return _window(values, dataset)
-    there = values if padding is None else values[~padding]
-    low, high = (float(there.min()), float(there.max())) if there.size else (0.0, 0.0)
-    if high <= low:
-        return np.zeros_like(values)
-    return np.clip((values - low) / (high - low), 0, 1)
-
-
-def _has_window(dataset: Any) -> bool:
-    return dataset.get("WindowCenter") is not None and dataset.get("WindowWidth") is not None
+    shape, most = (int(dataset.Rows), int(dataset.Columns)), levels(frame)
+    glance = reducible(shape, min(most, np.ceil(np.log2(max(1, max(shape) / GLANCE)))))
+    if glance == 0:
+        return 0
+    small = _shown(dataset, decode_reduced(frame, glance), 1.0, intensity)
+    mask = breast_mask(small.values)
+    if not mask.any():
+        return 0
+    y0, y1, x0, x1 = (edge << glance for edge in breast_box(mask, small.shape))
+    shrink = max((y1 - y0) / target[0], (x1 - x0) / target[1])
+    return reducible(shape, min(most, np.floor(np.log2(max(1, shrink)))))
 
 
-def _voi_table(dataset: Any, stored: np.ndarray) -> np.ndarray:
-    from pydicom.pixels import apply_modality_lut, apply_voi
+def _shown(dataset: Any, stored: np.ndarray, scale: float, intensity: Intensity) -> Image:
+    from mvmlm.data.header import laterality_and_view
 
-    item = dataset.VOILUTSequence[0]
-    bits = int(item.LUTDescriptor[2])
-    shown = apply_voi(apply_modality_lut(stored, dataset), dataset, index=0)
-    return np.clip(np.asarray(shown, np.float32) / float(2**bits - 1), 0, 1)
-
-
-def _window(values: np.ndarray, dataset: Any) -> np.ndarray:
-    """The first window, by its function (DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3), with output range [0, 1]."""
-    center, width = (float(_first(dataset[name].value)) for name in ("WindowCenter", "WindowWidth"))
-    function = str(dataset.get("VOILUTFunction") or "LINEAR").upper()
-    if width < 1 if function == "LINEAR" else width <= 0:
-        raise ValueError(f"window width {width:g}; images.intensity=percentile reads without windows")
-    if function == "SIGMOID":
-        return 1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - center) / width, -60, 60)))
-    if function == "LINEAR_EXACT":
-        return np.clip((values - center) / width + 0.5, 0, 1)
-    return np.clip((values - (center - 0.5)) / max(width - 1.0, 1e-6) + 0.5, 0, 1)
+    bits = 8 * stored.dtype.itemsize
+    if bits > 16:
+        raise ValueError(f"{bits} bits a pixel; expected 8 or 16")
+    if not stored.dtype.isnative:
+        stored = stored.astype(stored.dtype.newbyteorder("="))
+    stored = stored.view(f"u{stored.dtype.itemsize}")
+    values = pattern_values(dataset, bits, native=not dataset.file_meta.TransferSyntaxUID.is_encapsulated)
+    table = grey_table(dataset, values, intensity, lambda: _present(stored, bits))
+    laterality, view = laterality_and_view(dataset)
+    shown = bool(dataset.get("VOILUTSequence")) or has_window(dataset)
+    return Image(stored, table, Meta(laterality, view, intensity == "voi" and not shown), scale)
 
 
-def _padding(dataset: Any, stored: np.ndarray) -> np.ndarray | None:
-    """Where the file says that there is no image."""
-    value = dataset.get("PixelPaddingValue")
-    if value is None:
-        return None
-    limit = dataset.get("PixelPaddingRangeLimit")
-    low, high = sorted(_signed(int(v), dataset) for v in (value, value if limit is None else limit))
-    mask = (stored >= low) & (stored <= high)
-    return mask if mask.any() and not mask.all() else None
+def _present(stored: np.ndarray, bits: int) -> np.ndarray:
+    """Which bit patterns an image holds, bool (2**bits,)."""
+    import cv2
 
-
-def _signed(value: int, dataset: Any) -> int:
-    """Some writers give the padding of signed pixels as an unsigned number of the same 16 bits."""
-    return value - 2**16 if dataset.PixelRepresentation == 1 and value >= 2**15 else value
-
-
-def _meta(dataset: Any, intensity: Intensity) -> Meta:
-    side = str(dataset.get("ImageLaterality") or dataset.get("Laterality") or "").strip().upper()[:1]
-    shown = bool(dataset.get("VOILUTSequence")) or _has_window(dataset)
-    return Meta(
-        laterality=side if side in ("L", "R") else None,
-        view=_view(dataset),
-        without_window=intensity == "voi" and not shown,
-    )
-
-
-def _view(dataset: Any) -> str | None:
-    said = str(dataset.get("ViewPosition") or "").strip().upper()
-    if said:
-        return said
-    for item in dataset.get("ViewCodeSequence") or ():
-        if found := VIEW_CODES.get(str(item.get("CodeValue"))):
-            return found
-    return None
-
-
-def _first(value: Any) -> Any:
-    return value[0] if isinstance(value, list | tuple) or hasattr(value, "__iter__") else value
+    counts = cv2.calcHist([stored], [0], None, [2**bits], [0, 2**bits])
+    return counts.ravel() > 0
 
 
 def _first_line(error: Exception) -> str:

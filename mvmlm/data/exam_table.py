@@ -57,7 +57,7 @@ VALUES = {
     "split": ("train", "test"),
     "birads": tuple(range(7)),
     "density": ("A", "B", "C", "D"),
-    "malignancy_source": ("pathology", "birads"),
+    "malignancy_source": ("pathology", "birads", "birads 6"),
 }
 
 
@@ -161,8 +161,8 @@ def breast_table(exams: pd.DataFrame, kept: Sequence[int] | None = None) -> pd.D
     -------
     DataFrame
         Index ``breast_id``, sorted. Columns: those of `FIRST`, ``birads`` (the highest), the labels, ``implant``,
-        ``event``, descriptors, ``manufacturer, image_height, image_width, cc, mlo`` (row of the view, the first by ``image_id`` where there are several, −1 where there is
-        none) and ``n_views``.
+        ``event``, descriptors, ``manufacturer, image_height, image_width, cc, mlo`` (row of the view, the first by
+        ``image_id`` where there are several, −1 where there is none) and ``n_views``.
     """
     places = np.arange(len(exams))
     if kept is not None:

@@ -1,158 +1,26 @@
-"""The image store: every usable image decoded once into one memory-mapped file of 16-bit rows."""
+"""The image store, opened for reading: one memory-mapped ``.npy`` of 16-bit images beside their exam table.
+
+`docs/image_store.md` has the format, and the measurement that chose it.
+"""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from itertools import islice
+import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from mvmlm.data.exam_table import breast_table
-from mvmlm.data.prepare import Job, one_thread, prepare, prepare_all
+from mvmlm.data.regions import Region, read_regions
+from mvmlm.data.transform import Transform
 from mvmlm.errors import DataError
 
-PIXELS, INDEX, SETTINGS, BAD = "pixels.raw", "index.parquet", "store.json", "bad_files.csv"
+PIXELS, INDEX, SETTINGS, BAD = "pixels.npy", "index.parquet", "store.json", "bad_files.csv"
 BREASTS = "breasts.parquet"
-DIM = 0.25  # of the grey range: an image that stays below it was written with fewer bits than its file has
-CHUNK = 8  # images a worker takes at once
-PRELOAD = ["mvmlm.data.prepare", "mvmlm.data.dicom", "pydicom.pixels"]  # imported once, not once a worker
-AHEAD = 2  # chunks a worker that are under way
-
-
-def build_image_store(
-    exams: pd.DataFrame,
-    root: Path,
-    out_dir: Path,
-    *,
-    height: int,
-    width: int,
-    intensity: str = "voi",
-    crop: bool = True,
-    workers: int = 1,
-    max_bad_share: float = 0.02,
-    progress: Callable[[int, int], None] | None = None,
-) -> dict:
-    """Decode, preprocess and store every image of an exam table.
-
-    A file that cannot be used is named in ``bad_files.csv`` with its reason and left out; more than
-    ``max_bad_share`` of them stop the work. The bytes do not depend on the number of workers.
-
-    Parameters
-    ----------
-    exams : DataFrame
-        A validated exam table; ``path`` is relative to ``root``.
-    height, width : int
-        Pixels of a stored image.
-
-    Returns
-    -------
-    dict
-        ``images, set_aside, set_aside_examples, flipped_against_tag, without_window, dim, height, width, bytes``:
-        ``without_window`` counts DICOM files that were read by their extremes for want of a window, ``dim`` images
-        that use less than a quarter of the grey range.
-
-    Raises
-    ------
-    DataError
-        When too many files are bad, or none is usable.
-    """
-    out_dir = Path(out_dir)
-    out_dir.mkdir(parents=True, exist_ok=True)
-    jobs = [
-        Job(i, str(Path(root) / path), side, view, height, width, intensity, crop)
-        for i, (path, side, view) in enumerate(zip(exams["path"], exams["laterality"], exams["view"]))
-    ]
-    kept: list[int] = []
-    bad: list[tuple[str, str]] = []
-    transforms: list[dict] = []
-    allowed = max_bad_share * len(jobs)
-    with (out_dir / PIXELS).open("wb") as file:
-        for job, pixels, said in _in_order(jobs, workers):
-            if pixels is None:
-                bad.append((exams["path"].iloc[job.number], said))
-                if len(bad) > allowed:
-                    _too_many(bad, job.number + 1, len(jobs), max_bad_share, root)
-            else:
-                file.write(pixels)
-                kept.append(job.number)
-                transforms.append(said)
-            if progress:
-                progress(job.number + 1, len(jobs))
-    if not kept:
-        raise DataError(f"{root}: none of {len(jobs)} images can be used")
-    index = exams.iloc[kept].reset_index(drop=True)
-    breast_table(exams, kept).to_parquet(out_dir / BREASTS)
-    boxes = pd.DataFrame(transforms)
-    against = int(((index["laterality"] == "R") != boxes["flipped"]).sum())
-    index.join(boxes.add_prefix("transform_")).to_parquet(out_dir / INDEX, index=False)
-    pd.DataFrame(bad, columns=["path", "reason"]).to_csv(out_dir / BAD, index=False)
-    summary = {
-        "images": len(kept),
-        "set_aside": len(bad),
-        "set_aside_examples": [f"{p}: {r}" for p, r in bad[:3]],
-        "flipped_against_tag": against,
-        "without_window": int(boxes.pop("without_window").sum()),
-        "dim": int((boxes.pop("brightest") < DIM).sum()),
-        "height": height,
-        "width": width,
-        "bytes": len(kept) * height * width * 2,
-    }
-    settings = {"intensity": intensity, "crop": crop, "dtype": "uint16", "byteorder": "little"}
-    (out_dir / SETTINGS).write_text(json.dumps({**summary, **settings}, indent=1))
-    return summary
-
-
-def _too_many(bad: list, seen: int, total: int, share: float, root: Path) -> None:
-    examples = "; ".join(f"{path}: {reason}" for path, reason in bad[:3])
-    raise DataError(
-        f"{root}: {len(bad)} of the first {seen} images (of {total}) cannot be used, more than "
-        f"data.max_bad_share={share:g} allows: {examples}"
-    )
-
-
-def _in_order(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, bytes | None, dict | str]]:
-    """Results in the order of the jobs; a reason in place of pixels where an image is bad.
-
-    A few chunks are under way at a time: what is decoded and not yet written stays small, and stopping early leaves
-    little to wait for.
-    """
-    if workers <= 1:
-        for job in jobs:
-            yield job, *prepare(job)
-        return
-    chunks = iter([jobs[i : i + CHUNK] for i in range(0, len(jobs), CHUNK)])
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOAD)
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=one_thread) as pool:
-        under_way = deque((c, pool.submit(prepare_all, c)) for c in islice(chunks, workers * AHEAD))
-        try:
-            while under_way:
-                chunk, done = under_way.popleft()
-                for job, result in zip(chunk, done.result()):
-                    yield job, *result
-                under_way.extend((c, pool.submit(prepare_all, c)) for c in islice(chunks, 1))
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def stored_breasts(folder: Path) -> pd.DataFrame:
-    """The breast table of all exams, whether or not their images could be used; ``cc``, ``mlo`` are rows of the store.
-
-    Raises
-    ------
-    DataError
-        When it is missing or damaged.
-    """
-    try:
-        return pd.read_parquet(Path(folder) / BREASTS)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder}: no whole image store ({' '.join(str(error).split())[:120]})") from error
+DTYPE = np.dtype("<u2")
+HEADER = 128  # bytes of a version 1.0 .npy header of three dimensions, padded by NumPy to a multiple of 64
 
 
 class ImageStore:
@@ -161,7 +29,8 @@ class ImageStore:
     Attributes
     ----------
     exams : DataFrame
-        The exam table of the stored images; row ``i`` is image ``i``.
+        The exam table of the stored images; row ``i`` is image ``i``. Beside it ``transform_…`` (how it was cropped and
+        scaled), ``crc32`` of its bytes, ``source_height, source_width, source_bits``.
     pixels : memmap, shape (n, H, W), uint16
     """
 
@@ -171,7 +40,7 @@ class ImageStore:
 
     @classmethod
     def open(cls, folder: Path) -> ImageStore:
-        """Open what `build_image_store` wrote.
+        """Open what `mvmlm.data.build_store.build_image_store` wrote, on this machine or another.
 
         Raises
         ------
@@ -183,10 +52,12 @@ class ImageStore:
             said = json.loads((folder / SETTINGS).read_text())
             exams = pd.read_parquet(folder / INDEX)
             shape = (len(exams), said["height"], said["width"])
-            size, expected = (folder / PIXELS).stat().st_size, 2 * int(np.prod(shape))
+            size, expected = (folder / PIXELS).stat().st_size - HEADER, DTYPE.itemsize * int(np.prod(shape))
             if size != expected:
-                raise ValueError(f"{PIXELS} has {size} bytes where the index says {expected}")
-            pixels = np.memmap(folder / PIXELS, dtype="<u2", mode="r", shape=shape)
+                raise ValueError(f"{PIXELS} has {size} bytes of pixels where the index says {expected}")
+            pixels = np.load(folder / PIXELS, mmap_mode="r", allow_pickle=False)
+            if pixels.shape != shape or pixels.dtype != DTYPE:
+                raise ValueError(f"{PIXELS} has {pixels.shape} of {pixels.dtype} where the index says {shape}")
         except (OSError, ValueError, KeyError) as error:
             raise DataError(
                 f"{folder}: no whole image store ({' '.join(str(error).split())[:120]})"
@@ -206,3 +77,32 @@ class ImageStore:
         picked = self.pixels[np.asarray(rows, dtype=np.int64)].astype(np.float32)
         picked *= np.float32(1 / 65535)
         return picked[:, None]
+
+    def transform(self, row: int) -> Transform:
+        """How the image came from its file."""
+        return Transform.from_row(self.exams.iloc[row])
+
+    def regions(self, row: int) -> list[Region]:
+        """Marked regions of an image, in store pixels."""
+        transform = self.transform(row)
+        return [region.to_store(transform) for region in read_regions(self.exams["boxes"].iloc[row])]
+
+    def verify(self, rows: Iterable[int] | None = None) -> list[int]:
+        """Rows whose bytes are not those that were written, by their CRC-32."""
+        written = self.exams["crc32"].to_numpy()
+        chosen = range(len(self)) if rows is None else rows
+        return [row for row in chosen if zlib.crc32(self.pixels[row]) != int(written[row])]
+
+
+def stored_breasts(folder: Path) -> pd.DataFrame:
+    """The breast table of all exams, whether or not their images could be used; ``cc``, ``mlo`` are rows of the store.
+
+    Raises
+    ------
+    DataError
+        When it is missing or damaged.
+    """
+    try:
+        return pd.read_parquet(Path(folder) / BREASTS)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder}: no whole image store ({' '.join(str(error).split())[:120]})") from error

@@ -1,8 +1,9 @@
-"""Any image file to grey values between 0 and 1, and what its header says."""
+"""Any image file: its pixels as stored, the table that turns them into grey values, and what its header says."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from mvmlm.errors import DataError
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima", "")
 DICOM_PREAMBLE, DICOM_MAGIC = 128, b"DICM"  # files are often named by their UID alone, whose end is no suffix
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".pgm")
+#: The largest detectors give 5355×4915 = 26 million pixels; digitised films reach 60 million. More is damage or malice.
+MOST_PIXELS = 200_000_000
+WHITE = 65535
 
 
 @dataclass(frozen=True)
@@ -31,14 +35,54 @@ class Meta:
 
 @dataclass(frozen=True)
 class Image:
-    """Grey values float32 (H, W) in [0, 1], 0 is air; and the header."""
+    """One plane of pixels.
 
-    values: np.ndarray
-    meta: Meta
+    Attributes
+    ----------
+    stored : ndarray, shape (H, W), uint8 or uint16
+        As decoded; bits of signed pixels as they are.
+    table : ndarray, shape (256,) or (65536,), float32
+        Grey value in [0, 1] of each stored value; 0 is air.
+    scale : float
+        Pixels here to a pixel of the file: below 1 where it was decoded at reduced resolution.
+    """
+
+    stored: np.ndarray
+    table: np.ndarray
+    meta: Meta = field(default_factory=Meta)
+    scale: float = 1.0
+
+    @classmethod
+    def of_values(cls, values: np.ndarray, meta: Meta | None = None) -> Image:
+        """An image of grey values in [0, 1], to the nearest of 65536."""
+        stored = np.rint(np.clip(np.nan_to_num(values), 0, 1) * WHITE).astype(np.uint16)
+        return cls(stored, identity(np.uint16), meta or Meta())
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width [pixels]."""
+        return self.stored.shape
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """Grey values float32 (H, W) in [0, 1]."""
+        return self.table[self.stored]
 
 
-def read_image(path: Path, intensity: str = "voi") -> Image:
+def identity(dtype: type) -> np.ndarray:
+    """The table of pictures that are shown as they are."""
+    top = np.iinfo(dtype).max
+    return (np.arange(top + 1) / top).astype(np.float32)
+
+
+def read_image(path: Path, intensity: str = "voi", *, target: tuple[int, int] | None = None) -> Image:
     """Read a DICOM, PNG, JPEG or TIFF file.
+
+    Parameters
+    ----------
+    target : (int, int), optional
+        Height and width that the image will be brought to: JPEG 2000 may then be decoded at a half, a quarter, … of its
+        resolution, as long as the breast has more pixels than the target.
 
     Raises
     ------
@@ -52,24 +96,42 @@ def read_image(path: Path, intensity: str = "voi") -> Image:
     except OSError as error:
         raise DataError(f"{path}: {(error.strerror or str(error)).lower()}") from error
     if suffix in PICTURE_SUFFIXES and not is_dicom:
-        return Image(_picture(path), Meta())
+        return _picture(path)
     if is_dicom or suffix in DICOM_SUFFIXES:
         from mvmlm.data.dicom import read_dicom
 
-        return read_dicom(path, intensity)
+        return read_dicom(path, intensity, target=target)
     raise DataError(f"{path}: unknown kind of file {suffix!r} (known: DICOM, {', '.join(PICTURE_SUFFIXES)})")
 
 
-def _picture(path: Path) -> np.ndarray:
+def _picture(path: Path) -> Image:
     """A picture by its own bit depth: 8 or 16 bits an unsigned value."""
     import cv2
 
+    _check_size(path)
     try:
         raw = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_GRAYSCALE)
     except (cv2.error, OSError) as error:
         raise DataError(f"{path}: cannot be decoded ({' '.join(str(error).split())[:120]})") from error
     if raw is None:
         raise DataError(f"{path}: cannot be decoded, truncated perhaps")
-    if raw.dtype.kind == "f":
-        return np.nan_to_num(np.clip(raw, 0, 1)).astype(np.float32)
-    return np.clip(raw.astype(np.float32) / float(np.iinfo(raw.dtype).max), 0, 1)
+    if raw.dtype in (np.uint8, np.uint16):
+        return Image(raw, identity(raw.dtype))
+    return Image.of_values(raw if raw.dtype.kind == "f" else raw / float(np.iinfo(raw.dtype).max))
+
+
+def _check_size(path: Path) -> None:
+    """Refuse a picture that claims more pixels than any mammogram has, before anything is unpacked."""
+    from PIL import Image as Pillow
+    from PIL import UnidentifiedImageError
+
+    limit, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, None
+    try:
+        with Pillow.open(path) as opened:
+            width, height = opened.size
+    except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as error:
+        raise DataError(f"{path}: cannot be decoded ({' '.join(str(error).split())[:120]})") from error
+    finally:
+        Pillow.MAX_IMAGE_PIXELS = limit
+    if height * width > MOST_PIXELS:
+        raise DataError(f"{path}: claims {height}×{width} pixels, more than any mammogram has")

@@ -67,6 +67,7 @@ def malignancy_origin(breasts: pd.DataFrame) -> str:
     words = {
         "pathology": "pathology",
         "birads": "BI-RADS ≥ 4, which stands in for pathology",
+        "birads 6": "BI-RADS 6 against 1 to 3, which stand in for pathology",
         "unknown": "a source that the data set does not name",
     }
     present = [source for source in words if source in counts]

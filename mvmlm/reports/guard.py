@@ -91,7 +91,7 @@ def circular_tasks(
     columns : iterable of str
         The tasks' label columns: ``"mass"``, ``"malignancy"``, ...
     malignancy_sources : iterable of str
-        Values of the exam table's ``malignancy_source``. Where ``"birads"`` is among them, malignancy is
+        Values of the exam table's ``malignancy_source``. Where ``"birads"`` or ``"birads 6"`` is among them, malignancy is
         the BI-RADS category by another name.
 
     Returns
@@ -104,7 +104,7 @@ def circular_tasks(
     >>> circular_tasks(["birads", "mass_shape"], ["mass", "malignancy"], ["birads"])
     {'malignancy': ('birads',), 'mass': ('mass_shape',)}
     """
-    by_birads = "birads" in set(malignancy_sources)
+    by_birads = bool({"birads", "birads 6"} & set(malignancy_sources))
     found: dict[str, tuple[str, ...]] = {}
     for column in sorted(set(columns)):
         telling = {field for field in fields if column in (field, DESCRIBES.get(field))}

@@ -24,7 +24,8 @@ from sklearn.metrics import roc_auc_score
 from torch.nn import functional
 
 from mvmlm.data.exam_table import breast_table
-from mvmlm.data.image_store import ImageStore, build_image_store
+from mvmlm.data.build_store import build_image_store
+from mvmlm.data.image_store import ImageStore
 from mvmlm.data.phantom import PhantomOptions
 from mvmlm.data.readers import DATASETS
 

@@ -11,7 +11,8 @@ from harness.spec import all_paths
 
 PATHS = """
 data.name data.root data.options data.val_fraction data.test_fraction data.split_seed data.max_bad_share
-images.height images.width images.intensity images.crop reports.source reports.fields text.encoder
+data.follow_links
+images.height images.width images.intensity images.crop images.reduced reports.source reports.fields text.encoder
 text.max_length method.name loss.ii_weight loss.same_report loss.same_patient loss.temperature
 loss.learn_temperature train.epochs train.min_steps train.batch_size train.lr train.weight_decay train.warmup_epochs
 train.precision train.grad_clip train.shift train.intensity train.workers eval.task eval.protocol

@@ -13,9 +13,11 @@ import torch
 from safetensors.torch import load_file
 
 from harness.stages.base import Context
+from harness.stages.licence import write_licence
 from harness.stages.training_run import pretrain, training_breasts
+from mvmlm.data.build_store import build_image_store
 from mvmlm.data.exam_table import breast_table
-from mvmlm.data.image_store import BREASTS, ImageStore, build_image_store, stored_breasts
+from mvmlm.data.image_store import BREASTS, ImageStore, stored_breasts
 from mvmlm.data.readers import DATASETS
 from mvmlm.data.splits import label_fraction, with_split
 from mvmlm.methods import METHODS, WEIGHTS
@@ -38,6 +40,7 @@ def made(tmp_path_factory) -> Path:
     exams = reader.read(folder / "data", options)
     (folder / "images").mkdir()
     build_image_store(exams, folder / "data", folder / "images", height=48, width=32)
+    write_licence(folder / "images", type(reader))
     breasts = breast_table(exams)
     reports = pd.DataFrame({"breast_id": breasts.index, "text": [f"breast {b}" for b in breasts.index]})
     (folder / "reports").mkdir()
@@ -192,7 +195,7 @@ def test_other_images_texts_and_labels_of_test_patients_give_the_same_weights(na
     exams = pd.read_parquet(other / "images" / "index.parquet")
     rows = exams["patient_id"].isin(breasts.loc[tested, "patient_id"]).to_numpy()
     store = ImageStore.open(other / "images")
-    pixels = np.memmap(other / "images" / "pixels.raw", "<u2", "r+", shape=store.pixels.shape)
+    pixels = np.load(other / "images" / "pixels.npy", mmap_mode="r+")
     pixels[rows] = 65535 - pixels[rows]
     pixels.flush()
     known = stored_breasts(other / "images")
@@ -218,7 +221,7 @@ def test_a_change_to_a_training_patient_does_change_the_weights(name, made, tmp_
     breasts = training_breasts(stored_breasts(made / "images"), config_of(name))
     row = breasts.loc[breasts["part"] == "train", "cc"].iloc[0]
     store = ImageStore.open(other / "images")
-    pixels = np.memmap(other / "images" / "pixels.raw", "<u2", "r+", shape=store.pixels.shape)
+    pixels = np.load(other / "images" / "pixels.npy", mmap_mode="r+")
     pixels[row] = 65535 - pixels[row]
     pixels.flush()
     run(name, other, tmp_path / "after")

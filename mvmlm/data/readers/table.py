@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -92,7 +92,7 @@ class Table(Reader):
     releasable = None
     tasks = VinDr.tasks
     layout = "images, and a table that lists them (data.options.csv)"
-    labels = {"all": "as data.options.columns and data.options.labels say; malignancy without a rule is BI-RADS 4 to 6"}
+    labels: ClassVar[dict[str, str]] = {"all": "as data.options.columns and data.options.labels say; malignancy without a rule is BI-RADS 4 to 6"}
     report_fields = VinDr.report_fields | set(DESCRIPTORS)
     outcome_fields = frozenset({"malignancy"})
 

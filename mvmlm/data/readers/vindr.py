@@ -6,6 +6,7 @@ import ast
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 
@@ -69,7 +70,7 @@ class VinDr(Reader):
     releasable = None
     tasks = ("mass", "calcification", "malignancy", "density", "birads")
     layout = f"images/<study>/<image>.dicom, {BREASTS}, {FINDINGS}, {METADATA}"
-    labels = {
+    labels: ClassVar[dict[str, str]] = {
         "mass, calcification, asymmetry, architectural_distortion": (
             f"{FINDINGS}, finding_categories: true for an image where any of its rows names it, false where it has "
             "rows and none does (Suspicious Calcification; Asymmetry, Focal and Global Asymmetry)"
@@ -79,7 +80,7 @@ class VinDr(Reader):
         "boxes": f"{FINDINGS}, clipped to the image",
         "split": f"{BREASTS}, official: 4,000 exams train, 1,000 test",
     }
-    published = {
+    published: ClassVar[dict[str, int]] = {
         "exams": 5000,
         "breasts": 10000,
         "images": 20000,
@@ -164,9 +165,10 @@ def _tell_oddities(table: pd.DataFrame, log: Log) -> None:
     densities = table.groupby("exam_id")["density"].nunique()
     if (densities > 1).any():
         log.note(f"{int((densities > 1).sum())} exams differ in density between their breasts; each keeps its own")
-    high = (table["birads"] >= 3) & ~table[LABELS].fillna(True).any(axis=1)
+    breasts = table.assign(found=table[LABELS].any(axis=1)).groupby("breast_id")
+    high = (breasts["birads"].max() >= 3) & ~breasts["found"].any()
     if high.any():
-        log.note(f"{int(high.sum())} images have no finding in a breast of BI-RADS 3 or more; both stand as published")
+        log.note(f"{int(high.sum())} breasts of BI-RADS 3 or more have no finding; both stand as published")
 
 
 def _read(column: str, breasts: pd.DataFrame, pattern: str) -> pd.Series:

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mvmlm.data.build_store import build_image_store
 from mvmlm.data.exam_table import validate
-from mvmlm.data.image_store import ImageStore, build_image_store, stored_breasts
+from mvmlm.data.image_store import ImageStore, stored_breasts
 from mvmlm.errors import DataError
 from tests.mvmlm.data.test_dicom import a_file
 from tests.mvmlm.data.test_preprocess import a_breast
@@ -55,7 +56,7 @@ def test_two_workers_write_what_one_writes(exams, tmp_path):
     )
     assert one == two
     assert told == [(i, 20) for i in range(1, 21)]
-    for name in ("pixels.raw", "index.parquet", "store.json", "bad_files.csv"):
+    for name in ("pixels.npy", "index.parquet", "store.json", "bad_files.csv"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
 
 
@@ -94,7 +95,7 @@ def test_bad_files_are_set_aside_with_their_reasons(exams, tmp_path):
     assert len(store) == 15
     assert not set(said.index) & set(store.exams["path"])
     build_image_store(store.exams[list(exams.columns)], tmp_path, tmp_path / "good", **SIZE)
-    assert (tmp_path / "good" / "pixels.raw").read_bytes() == (tmp_path / "store" / "pixels.raw").read_bytes()
+    assert (tmp_path / "good" / "pixels.npy").read_bytes() == (tmp_path / "store" / "pixels.npy").read_bytes()
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -113,7 +114,7 @@ def test_an_image_whose_chest_wall_contradicts_the_table_is_counted(exams, tmp_p
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_full_disk_is_no_bad_image(exams, tmp_path, workers):
     (tmp_path / "store").mkdir()
-    (tmp_path / "store" / "pixels.raw").symlink_to("/dev/full")
+    (tmp_path / "store" / "pixels.npy").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left"):
         build_image_store(exams, tmp_path, tmp_path / "store", **SIZE, workers=workers)
 
@@ -121,13 +122,13 @@ def test_a_full_disk_is_no_bad_image(exams, tmp_path, workers):
 @pytest.mark.parametrize("change", [-1, -4000, 2])
 def test_pixels_of_another_length_than_the_index_says_are_refused(exams, tmp_path, change):
     build_image_store(exams, tmp_path, tmp_path / "store", **SIZE)
-    path = tmp_path / "store" / "pixels.raw"
+    path = tmp_path / "store" / "pixels.npy"
     path.write_bytes(path.read_bytes()[:change] if change < 0 else path.read_bytes() + b"\0" * change)
-    with pytest.raises(DataError, match=r"no whole image store \(pixels\.raw has \d+ bytes where"):
+    with pytest.raises(DataError, match=r"no whole image store \(pixels\.npy has -?\d+ bytes of pixels where"):
         ImageStore.open(tmp_path / "store")
 
 
-@pytest.mark.parametrize("name", ["pixels.raw", "index.parquet", "store.json"])
+@pytest.mark.parametrize("name", ["pixels.npy", "index.parquet", "store.json"])
 def test_a_store_that_lacks_a_file_is_refused(exams, tmp_path, name):
     build_image_store(exams, tmp_path, tmp_path / "store", **SIZE)
     (tmp_path / "store" / name).unlink()

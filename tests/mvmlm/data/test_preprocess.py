@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mvmlm.data.breast import breast_mask, chest_wall_is_right
 from mvmlm.data.pixels import read_image
-from mvmlm.data.preprocess import Transform, breast_mask, chest_wall_is_right, to_store
+from mvmlm.data.preprocess import to_store
+from mvmlm.data.transform import Transform
 from mvmlm.errors import DataError
 from tests.real_images import REAL, needs_real_images
 

@@ -1,0 +1,100 @@
+"""Decode, crop and resize every image of a data set once, into the store where every run finds it.
+
+What is done is done: a second call finds the store, and a killed one goes on where it was. Files that cannot be used
+are set aside with their reason, in bad_files.csv; more of them than --max-bad stop the work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from harness.home import Home
+    from harness.stages import Node
+
+HELP = "decode every image once into the store"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``data prepare``."""
+    parser.add_argument("--out", metavar="DIR", help="link the finished store here as well, under a name of your own")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prepare; 0 when the store is there."""
+    from rich.console import Console
+
+    from harness.cli.data import data_config
+    from harness.facts import Facts
+    from harness.home import Home
+    from harness.plan import plan_stage
+    from harness.store import Store
+    from mvmlm.errors import DataError
+
+    console = Console(highlight=False)
+    home = Home.find(args.home)
+    facts = Facts()
+    config = data_config(args)
+    nodes = plan_stage(config, "images", facts)
+    if facts.missing:
+        raise DataError("; ".join(facts.missing.values()))
+    home.check_writable()
+    cores = float(args.workers or os.cpu_count() or 1)
+    for node in nodes:
+        _publish(replace(node, resources={**node.resources, "cpu": cores}), home, console)
+    images = nodes[-1]
+    home.prepared.mkdir(exist_ok=True)
+    (home.prepared / images.key).write_text(config.data.name)
+    store, card = Store(home.store), Store(home.store).card("images", images.key)
+    folder = store.path("images", images.key)
+    _tell(console, card.summary, card.seconds, folder)
+    if args.out:
+        _link(folder, args.out)
+        console.print(f"linked  {args.out}", style="dim")
+    return 0
+
+
+def _publish(node: Node, home: Home, console: Console) -> None:
+    from harness.environment import git_commit
+    from harness.publish import publish_stage
+    from harness.steps import Steps
+    from harness.store import Store
+
+    if Store(home.store).has(node.stage, node.key):
+        console.print(f"{node.stage}: done before", style="dim")
+        return
+    what = "images" if node.stage == "images" else "exams"
+    with Steps(console, node.stage, what) as steps:
+        publish_stage(node.to_dict(), home, git_commit(), steps.report)
+
+
+def _tell(console: Console, summary: dict, seconds: float, folder: Path) -> None:
+    size = f"{summary['height']}×{summary['width']}, {summary['bytes'] / 2**30:.2f} GiB"
+    rate = f", {summary['images'] / seconds:.1f} images/s" if seconds > 1 else ""
+    console.print(f"{summary['images']:,} images at {size}, in {seconds:.0f} s{rate}")
+    if summary["set_aside"]:
+        console.print(f"{summary['set_aside']:,} set aside: {folder / 'bad_files.csv'}", soft_wrap=True)
+    for note in summary["notes"]:
+        console.print(f"[yellow]note[/yellow] {note}", soft_wrap=True)
+    console.print(f"store   {folder}", style="dim", soft_wrap=True)
+
+
+def _link(folder: Path, out: str) -> None:
+    from pathlib import Path
+
+    from mvmlm.errors import ConfigError
+
+    place = Path(out)
+    try:
+        if place.is_symlink():
+            place.unlink()
+        place.symlink_to(folder.resolve())
+    except OSError as error:
+        raise ConfigError(f"{place}: cannot be made a link ({error.strerror})") from error

@@ -1,0 +1,50 @@
+"""Run one stage into the store, wherever this process is: on a Ray worker or in the command itself."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.home import Home
+from harness.stages import STAGES, BaselineStage, Context
+from harness.store import Store
+
+
+def publish_stage(node: dict, home: Home, git_commit: str, report: Callable[[dict], None]) -> bool:
+    """Do a stage's work, going on from what an interrupted run left.
+
+    Parameters
+    ----------
+    node : dict
+        A :class:`~harness.stages.Node` as plain data.
+    report : callable
+        Takes what the stage says of its progress.
+
+    Returns
+    -------
+    bool
+        False when somebody else had published it meanwhile.
+    """
+    store = Store(home.store)
+    stage = (
+        BaselineStage(node["config"]["baseline"]) if "baseline" in node["config"] else STAGES[node["stage"]]
+    )
+
+    def produce(out: Path) -> dict:
+        work = home.work / node["key"]
+        work.mkdir(parents=True, exist_ok=True)
+        context = Context(
+            config=node["config"],
+            inputs={name: store.path(name, key) for name, key in node["inputs"].items()},
+            out=out,
+            work=work,
+            runtime=node["runtime"],
+            threads=max(1, int(node["resources"].get("cpu", 1))),
+            report=report,
+        )
+        return stage.run(context)
+
+    worked = store.publish(node, produce, git_commit=git_commit)
+    shutil.rmtree(home.work / node["key"], ignore_errors=True)
+    return worked
