@@ -201,7 +201,7 @@ def test_a_file_without_pixels(read):
 
 
 def test_several_frames_are_refused(read):
-    with pytest.raises(DataError, match="3 dimensions"):
+    with pytest.raises(DataError, match="has 2 frames: a tomosynthesis or multi-frame volume"):
         read(a_file(NumberOfFrames=2, PixelData=RAMP.tobytes() * 2))
 
 
