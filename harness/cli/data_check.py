@@ -162,7 +162,9 @@ def _counts(report: Report) -> RenderableType:
             table.add_row(quantity.replace("_", " "), *cells)
     said = []
     if any(count.published is not None for row in report.counts.values() for count in row.values()):
-        more = f"; so are {equal} more by BI-RADS, density and the like" if equal and not report.is_part else ""
+        more = (
+            f"; so are {equal} more by BI-RADS, density and the like" if equal and not report.is_part else ""
+        )
         said = [Text(f"= as published{more}; of N: the published number", "dim")]
     return Group(table, *said)
 
@@ -228,7 +230,7 @@ def _finding(check: Check) -> RenderableType:
     lines = Text(check.what)
     if check.level != "good":
         for example in check.examples:
-            lines.append(f"\n· {example}", "dim")
+            lines.append(f"\n{example}", "dim")
     if check.todo:
         lines.append(f"\n→ {check.todo}")
     return lines

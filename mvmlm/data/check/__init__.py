@@ -100,7 +100,7 @@ def run_checks(
     report.tables |= {
         "set_aside": intake.set_aside,
         "missing": absent,
-        "bad_images": pd.concat([refused, bad]),
+        "bad_images": pd.concat([part.astype("string") for part in (refused, bad)]),
         "extra_files": pd.DataFrame({"path": extra}),
     }
     known = len(intake.set_aside) + len(absent) + len(refused)
@@ -146,7 +146,7 @@ def _headers(
     bad = headers.contradictions(dicoms, read, root)
     report.checks += headers.header_checks(dicoms, read, bad, settings.max_bad)
     report.headers = headers.tally_headers(read)
-    return bad
+    return bad[["image_id", "path", "reason"]]
 
 
 def _images(

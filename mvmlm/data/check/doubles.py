@@ -17,7 +17,12 @@ BLOCK = 1 << 20
 THREADS = 8
 COLUMNS = ["kind", "group", "image_id", "path", "patient_id", "laterality", "view", "split"]
 NAMED, BYTES, PIXELS = "one file", "the same bytes", "the same pixels"
-SAID = {NAMED: "share one file", BYTES: "have the same bytes", PIXELS: "have the same pixels"}
+#: Kind to how it is said of no two images, and of an image and another one.
+SAID = {
+    NAMED: ("share a file", "share their file with another one"),
+    BYTES: ("have the same bytes", "have the same bytes as another one"),
+    PIXELS: ("have the same pixels", "have the same pixels as another one"),
+}
 EVERY = 200
 
 
@@ -112,13 +117,13 @@ def double_checks(doubles: pd.DataFrame, looked_at: dict[str, int], max_bad: flo
     for kind, of in looked_at.items():
         rows = doubles[doubles["kind"] == kind]
         if not len(rows):
-            found.append(Check("doubles", GOOD, f"no two of {of:,} images {SAID[kind]}"))
+            found.append(Check("doubles", GOOD, f"no two of {of:,} images {SAID[kind][0]}"))
             continue
         groups = rows.groupby("group")
         for members, what, todo, most in _parts(groups, max_bad):
             if members:
                 which = rows[rows["group"].isin(members)]
-                said = f"{of_all(len(which), of, 'images')} {SAID[kind]} as another one, {what}"
+                said = f"{of_all(len(which), of, 'images')} {SAID[kind][1]}, {what}"
                 level = harm(len(which), of, most) if most is not None else WARN
                 examples = some(" = ".join(r["path"].iloc[:3]) for _, r in which.groupby("group", sort=False))
                 found.append(Check("doubles", level, said, len(which), examples, todo))

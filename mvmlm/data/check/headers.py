@@ -17,6 +17,12 @@ MAMMOGRAM = "mammogram"
 #: Field of a header to the title of the table that counts its values.
 TALLIED = {"kind": "kind of image", "manufacturer": "manufacturer", "model": "machine"}
 MOST_VALUES = 30
+#: Kind of a header that preparation refuses to what is said of its files, and what to do.
+REFUSED = {
+    "laterality": ("have another laterality in their header than in the table", "see which is right"),
+    "view": ("have CC in their header and MLO in the table, or the reverse", "see which is right"),
+    "unread": ("have a header that cannot be read", "fetch these files again"),
+}
 
 
 def is_dicom(paths: pd.Series) -> pd.Series:
@@ -40,21 +46,27 @@ def headers_of(
 
 
 def contradictions(exams: pd.DataFrame, headers: pd.DataFrame, root: Path) -> pd.DataFrame:
-    """``image_id, path, reason`` of what preparation refuses for its header; the index is the exam table's."""
+    """``image_id, path, reason, kind`` of what preparation refuses for its header; the index is the exam table's.
+
+    ``kind`` is a key of `REFUSED`; the first that fits.
+    """
     told = exams.loc[headers.index]
-    sides = headers["laterality"].notna() & (headers["laterality"] != told["laterality"])
-    views = _standard(headers["view"]) & _standard(told["view"]) & (headers["view"] != told["view"])
-    reason = pd.Series(pd.NA, index=headers.index, dtype="string")
-    reason[views] = "view tag " + headers["view"].astype("string") + ", table says " + told["view"]
-    reason[sides] = (
-        "laterality tag " + headers["laterality"].astype("string") + ", table says " + told["laterality"]
-    )
+    found = told[["image_id", "path"]].assign(reason=pd.NA, kind=pd.NA)
+    both = _standard(headers["view"]) & _standard(told["view"])
+    for name, which in (
+        ("view", both & (headers["view"] != told["view"])),
+        ("laterality", headers["laterality"].notna() & (headers["laterality"] != told["laterality"])),
+    ):
+        said = headers[name].astype("string")
+        found.loc[which, "reason"] = f"{name} tag " + said[which] + ", table says " + told.loc[which, name]
+        found.loc[which, "kind"] = name
     unread = headers["reason"].notna()
-    prefixes = told["path"].map(lambda path: f"{root / path}: ")
-    reason[unread] = [
-        text.removeprefix(p) for text, p in zip(headers.loc[unread, "reason"], prefixes[unread])
+    prefixes = told.loc[unread, "path"].map(lambda path: f"{root / path}: ")
+    found.loc[unread, "reason"] = [
+        text.removeprefix(before) for text, before in zip(headers.loc[unread, "reason"], prefixes)
     ]
-    return told[["image_id", "path"]].assign(reason=reason)[reason.notna()]
+    found.loc[unread, "kind"] = "unread"
+    return found[found["reason"].notna()]
 
 
 def _standard(views: pd.Series) -> pd.Series:
@@ -73,21 +85,13 @@ def header_checks(
     """
     of, told = len(headers), exams.loc[headers.index]
     found = []
-    for begin, what, todo in (
-        ("laterality tag", "have another laterality in their header than in the table", "see which is right"),
-        ("view tag", "have CC in their header and MLO in the table, or the reverse", "see which is right"),
-        ("", "have a header that cannot be read", "fetch these files again"),
-    ):
-        rows = bad[
-            bad["reason"].str.startswith(begin)
-            if begin
-            else ~bad["reason"].str.contains(" tag .*, table says")
-        ]
+    for kind, (what, todo) in REFUSED.items():
+        rows = bad[bad["kind"] == kind]
         if len(rows):
-            examples = some(rows["path"] + (": " + rows["reason"] if not begin else ""))
+            examples = some(rows["path"] + ": " + rows["reason"])
+            said, level = f"{of_all(len(rows), of, 'files')} {what}", harm(len(rows), of, max_bad)
             what_then = f"{todo}; bad_images.csv lists them, and preparation leaves them out"
-            said = f"{of_all(len(rows), of, 'files')} {what}"
-            found.append(Check("headers", harm(len(rows), of, max_bad), said, len(rows), examples, what_then))
+            found.append(Check("headers", level, said, len(rows), examples, what_then))
     if not len(bad):
         found.append(
             Check("headers", GOOD, f"no header of {of:,} contradicts the table's laterality or view")
@@ -124,11 +128,11 @@ def _identities(told: pd.DataFrame, headers: pd.DataFrame) -> list[Check]:
         shared = int((patients.groupby(tags).nunique() > 1).sum())
         split = int((tags.groupby(patients).nunique() > 1).sum())
         if shared:
-            what = f"{shared:,} patients by the headers are two or more in the table"
+            what = f"{of_all(shared, tags.nunique(), 'patients')} by the headers are two or more in the table"
             todo = "if headers are right, one woman may be on both sides of a split"
             found.append(Check("headers", WARN, what, shared, todo=todo))
         if split:
-            what = f"{split:,} patients of the table are two or more by their headers"
+            what = f"{of_all(split, patients.nunique(), 'patients')} of the table are two or more by their headers"
             found.append(Check("headers", WARN, what, split, todo="see whether the table mixes patients up"))
     return found
 

@@ -120,7 +120,9 @@ def view_checks(exams: pd.DataFrame) -> list[Check]:
     neither = sets.index[(sets["CC"] == 0) & (sets["MLO"] == 0)]
     if len(neither):
         what = f"{of_all(len(neither), len(sets), 'breasts')} have neither CC nor MLO view"
-        found.append(Check("views", WARN, what, len(neither), some(neither), "training uses CC and MLO views alone"))
+        found.append(
+            Check("views", WARN, what, len(neither), some(neither), "training uses CC and MLO views alone")
+        )
     several = sets.index[(sets["CC"] > 1) | (sets["MLO"] > 1)]
     if len(several):
         what = f"{of_all(len(several), len(sets), 'breasts')} have a view several times; the first by image_id counts"

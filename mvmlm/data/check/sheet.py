@@ -107,7 +107,9 @@ def words(rows: pd.DataFrame) -> str:
     """What the exam table says of a breast: positive labels, grades, implant."""
     breast = breast_table(rows).iloc[0]
     known = [label for label in LABELS if not pd.isna(breast[label])]
-    said = [label.replace("_", " ") for label in known if breast[label]] or (["no positive label"] if known else [])
+    said = [label.replace("_", " ") for label in known if breast[label]] or (
+        ["no positive label"] if known else []
+    )
     said += [f"{word} {breast[name]}" for name, word in GRADES.items() if not pd.isna(breast[name])]
     said += ["implant"] if not pd.isna(breast["implant"]) and breast["implant"] else []
     return " · ".join(said)

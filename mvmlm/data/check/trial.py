@@ -118,7 +118,7 @@ def _oddities(told: pd.DataFrame, tried: pd.DataFrame) -> list[Check]:
          "images.intensity=percentile would stretch each breast by itself"),
         (other, "have boxes that were drawn on another size, which are scaled", GOOD, ""),
     ):  # fmt: skip
-        rows = told[which.fillna(False).astype(bool)]
+        rows = told[which.astype("boolean").fillna(False).astype(bool)]
         if len(rows):
             said = f"{of_all(len(rows), len(told), 'images tried')} {what}"
             found.append(Check("images", level, said, len(rows), some(rows["path"]), todo))
