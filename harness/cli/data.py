@@ -88,13 +88,14 @@ def data_config(args: argparse.Namespace) -> Any:
     """
     from pathlib import Path
 
-    from harness.checking import settings_part
+    from harness.checking import valid_part
     from harness.config import CellConfig
     from harness.discover import SHIPPED, find_profile
     from harness.errors import Problem, SpecError
     from harness.layers import merge, of_data_set, put
     from harness.overrides import read_overrides
     from harness.yaml_source import load_yaml
+    from mvmlm.data.readers import DATASETS
 
     base = load_yaml(find_profile(args.profile, SHIPPED / "data.yaml")).data.get("base", {})
     settings = {name: base[name] for name in ("data", "images", "resources") if name in base}
@@ -109,7 +110,9 @@ def data_config(args: argparse.Namespace) -> Any:
     for name, value in given.items():
         if value is not None:
             put(settings, f"data.{name}", str(Path(value)) if name == "root" else value)
-    problems += [Problem("data", 1, 1, key, what) for _, key, what in settings_part(settings)[1]]
+    model, _, wrong = valid_part(CellConfig, settings, {})
+    problems += [Problem("data", 1, 1, key, what) for _, key, what in wrong]
     if problems:
         raise SpecError(problems)
-    return CellConfig.model_validate(settings)
+    DATASETS.get(model.data.name)
+    return model

@@ -40,6 +40,8 @@ class EvaluateStage(Stage):
 class BaselineStage(EvaluateStage):
     """The same stage for a row that needs no image: it reads the exam table alone."""
 
+    version = 2
+
     def __init__(self, baseline: str) -> None:
         self.baseline = baseline
 

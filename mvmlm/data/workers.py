@@ -12,6 +12,7 @@ from itertools import islice
 from mvmlm.data.prepare import Job, one_thread, prepare, prepare_all
 
 CHUNK = 8  # images a worker takes at once
+FEW = 64  # images that a single worker is not worth a process for
 AHEAD = 2  # chunks a worker that are under way
 PRELOAD = ["mvmlm.data.prepare", "mvmlm.data.dicom", "mvmlm.data.codecs", "pydicom.pixels"]  # once, not once a worker
 CRASHED = "crashes the process that decodes it"
@@ -25,11 +26,12 @@ def in_order(jobs: Sequence[Job], workers: int) -> Iterator[Result]:
     A few chunks are under way at a time: what is decoded and not yet written stays small, and stopping early leaves
     little to wait for. A file that takes its process down with it is found out and set aside; the others go on.
     """
-    if workers <= 1:
+    if workers <= 1 and len(jobs) <= FEW:
         for job in jobs:
             yield job, *prepare(job)
         return
     chunks = iter([jobs[i : i + CHUNK] for i in range(0, len(jobs), CHUNK)])
+    workers = max(1, workers)
     pool = _pool(workers)
     waiting: deque[tuple[Sequence[Job], Future]] = deque()
     try:

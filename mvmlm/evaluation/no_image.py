@@ -19,10 +19,10 @@ from mvmlm.evaluation.protocols import Evaluation, as_options
 from mvmlm.evaluation.scoring import score_test
 from mvmlm.evaluation.tasks import Task
 
-#: Quantities, each with a flag for «missing»; those that the table lacks are left out.
+#: Quantities, each with a flag for «missing»; those that the table lacks, or no training row has, are left out.
 NUMBERS = ("age", "n_views", "image_height", "image_width")
 #: Categories, each with a flag for «missing».
-CATEGORIES = ("laterality", "density", "manufacturer")
+CATEGORIES = ("laterality", "density", "manufacturer", "site", "machine")
 #: Columns of which only the absence is read: their value is a reading of the image.
 ABSENCE = ("birads",)
 
@@ -38,7 +38,7 @@ def run_metadata(
     """The linear probe's classifier on metadata alone, over the same training and test breasts.
 
     Its features hold no pixel and no finding: age, density, laterality, number of views, image size,
-    manufacturer, and what is missing. An AUC well above 0.5 says that the data set gives its labels away (see
+    manufacturer, site, machine, and what is missing. An AUC well above 0.5 says that the data set gives its labels away (see
     the module's text).
     """
     options = as_options(ProbeOptions, options)
@@ -102,14 +102,15 @@ def metadata_features(rows: pd.DataFrame, train: pd.DataFrame) -> tuple[np.ndarr
         flagged.
     """
     columns: dict[str, np.ndarray] = {}
-    for name in (c for c in NUMBERS if c in rows):
+    told = [c for c in (*NUMBERS, *CATEGORIES, *ABSENCE) if c in rows and train[c].notna().any()]
+    for name in (c for c in told if c in NUMBERS):
         values = rows[name].astype("Float64")
         mean = train[name].astype("Float64").mean()
         columns[name] = values.fillna(0.0 if pd.isna(mean) else mean).to_numpy(dtype=np.float64)
-    for name in (c for c in CATEGORIES if c in rows):
+    for name in (c for c in told if c in CATEGORIES):
         for category in sorted(train[name].dropna().astype(str).unique()):
             is_it = rows[name].astype("string") == category
             columns[f"{name}={category}"] = is_it.fillna(False).to_numpy(dtype=np.float64)
-    for name in (c for c in (*NUMBERS, *CATEGORIES, *ABSENCE) if c in rows):
+    for name in told:
         columns[f"{name} missing"] = rows[name].isna().to_numpy(dtype=np.float64)
     return np.column_stack(list(columns.values())), list(columns)

@@ -15,7 +15,13 @@ from mvmlm.data.pixels import PICTURE_SUFFIXES
 
 MAMMOGRAM = "mammogram"
 #: Field of a header to the title of the table that counts its values.
-TALLIED = {"kind": "kind of image", "manufacturer": "manufacturer", "model": "machine"}
+TALLIED = {
+    "kind": "kind of image",
+    "manufacturer": "manufacturer",
+    "model": "machine",
+    "syntax": "transfer syntax",
+    "photometric": "photometric interpretation",
+}
 MOST_VALUES = 30
 #: Kind of a header that preparation refuses to what is said of its files, and what to do.
 REFUSED = {
@@ -154,6 +160,6 @@ def tally_headers(headers: pd.DataFrame) -> dict[str, dict[str, int]]:
     found = {}
     read = headers[headers["reason"].isna()]
     for name, title in TALLIED.items():
-        values = read[name].fillna("not said").astype(str).value_counts()
+        values = read[name].fillna("").astype(str).replace("", "not said").value_counts()
         found[title] = {value: int(count) for value, count in values.head(MOST_VALUES).items()}
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -86,7 +87,7 @@ def trial_checks(exams: pd.DataFrame, tried: pd.DataFrame, max_bad: float) -> li
         return [Check("images", WARN, "no image was tried", todo="try some: --images 200, or --images all")]
     found = []
     reasons = tried["reason"].dropna()
-    kinds = reasons.map(lambda text: "blank" if text == BLANK else text.partition(" (")[0])
+    kinds = reasons.map(lambda text: "blank" if text == BLANK else re.split(r" \(|: ", text)[0])
     for kind, texts in sorted(reasons.groupby(kinds), key=lambda pair: -len(pair[1])):
         what = (
             f"{of_all(len(texts), of, 'images tried')} cannot be used: {BLANK if kind == 'blank' else kind}"

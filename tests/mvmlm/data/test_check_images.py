@@ -52,6 +52,14 @@ def test_headers_that_share_what_should_be_theirs_alone(root):
     assert "SECRET" not in repr(report.checks) + repr(report.headers), "identifiers are counted, not shown"
 
 
+def test_what_headers_say_of_the_equipment_is_counted(root):
+    edit(images(root)[0], Manufacturer="")
+    said = check(root, images=0, hashes=False).headers
+    assert said["photometric interpretation"].keys() <= {"MONOCHROME1", "MONOCHROME2"}
+    assert said["manufacturer"]["not said"] == 1 and sum(said["manufacturer"].values()) == 40
+    assert sum(said["transfer syntax"].values()) == 40 and said["kind of image"] == {"mammogram": 40}
+
+
 def test_a_header_that_cannot_be_read(root):
     images(root)[0].write_bytes(b"this is no DICOM file" * 100)
     report = check(root, max_bad=0.1)
@@ -62,16 +70,21 @@ def test_a_header_that_cannot_be_read(root):
 
 
 def test_images_that_cannot_be_used_are_grouped_by_reason(root):
-    truncated, blank = images(root)[:2]
-    truncated.write_bytes(truncated.read_bytes()[:-12000])
+    truncated, blank, more = images(root)[:3]
+    for path, lost in ((truncated, 12000), (more, 13000)):
+        path.write_bytes(path.read_bytes()[:-lost])
     dataset = pydicom.dcmread(blank)
     dataset.PixelData = bytes(len(dataset.PixelData))
     dataset.save_as(blank)
     report = check(root, max_bad=0.1)
     assert finding(report, "cannot be used: no breast found: the image is blank").count == 1
-    assert sum(c.count for c in report.checks if "images tried" in c.what and "cannot be used" in c.what) == 2
+    assert sum(c.count for c in report.checks if "images tried" in c.what and "cannot be used" in c.what) == 3
+    assert finding(report, "truncated").count == 2, "one reason, whatever the number of bytes"
     bad = report.tables["bad_images"]
-    assert sorted(bad["image_id"]) == sorted((truncated.stem, blank.stem)) and bad["reason"].notna().all()
+    assert (
+        sorted(bad["image_id"]) == sorted(path.stem for path in (truncated, blank, more))
+        and bad["reason"].notna().all()
+    )
 
 
 def test_images_that_look_odd(root):
