@@ -82,7 +82,10 @@ def read_regions(text: object, root: Path | None = None, shape: tuple[int, int] 
     if not isinstance(text, str) or not text:
         return []
     try:
-        found = [_region(entry, root, shape) for entry in json.loads(text)]
+        entries = json.loads(text)
+        if not isinstance(entries, list) or not all(isinstance(e, dict) and {"x0", "mask"} & set(e) for e in entries):
+            raise ValueError("neither box nor mask")
+        found = [_region(entry, root, shape) for entry in entries]
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"boxes: no list of regions: {text[:80]!r}") from error
     return [region for region in found if region is not None]
