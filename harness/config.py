@@ -88,6 +88,24 @@ class LossConfig(Section):
     learn_temperature: bool = Field(True, description="whether it is learnt")
 
 
+class AugmentConfig(Section):
+    """How training images are changed at random (docs/augmentation.md); the defaults are ours, and mild."""
+
+    flip: float = Field(0.0, ge=0, le=1, description="share of images mirrored left to right")
+    vertical_flip: float = Field(0.0, ge=0, le=1, description="share of images turned upside down")
+    affine: float = Field(
+        1.0, ge=0, le=1, description="share of images that rotate, shift, scale and shear apply to"
+    )
+    rotate: float = Field(0.0, ge=0, le=180, description="largest angle, in degrees")
+    shift: float = Field(0.04, ge=0, lt=0.5, description="largest shift, as a share of the side")
+    scale: float = Field(0.0, ge=0, lt=1, description="largest relative change of size")
+    shear: float = Field(0.0, ge=0, lt=45, description="largest angle, in degrees")
+    crop: float = Field(0.0, ge=0, lt=1, description="largest share of the sides that a crop cuts off")
+    intensity: float = Field(0.1, ge=0, lt=1, description="largest relative change of the gain")
+    gamma: float = Field(0.0, ge=0, description="grey values to a power from 1 / (1 + gamma) to 1 + gamma")
+    erase: float = Field(0.0, ge=0, le=1, description="share of images that lose a rectangle")
+
+
 class TrainConfig(Section):
     """Optimisation. Batch 18 is the paper's; the rest is ours."""
 
@@ -101,10 +119,7 @@ class TrainConfig(Section):
     warmup_epochs: float = Field(1.0, ge=0, description="linear warm-up, then cosine")
     precision: Literal["fp32", "bf16"] = "bf16"
     grad_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
-    shift: float = Field(
-        0.04, ge=0, lt=0.5, description="augmentation: largest shift, as a share of the side"
-    )
-    intensity: float = Field(0.1, ge=0, lt=1, description="augmentation: largest change of the gain")
+    augment: AugmentConfig = AugmentConfig()
     workers: int = Field(0, ge=0, description="loader threads; changes no result, part of no key")
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
+from mvmlm.data.pixels import WHITE
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -15,7 +17,8 @@ class Batch:
     Attributes
     ----------
     images : Tensor, shape (B, V, 1, H, W), float32 in [0, 1]
-        A missing view is all zeros and marked in ``view_mask``.
+        A missing view is all zeros and marked in ``view_mask``. Until `to` they are uint16, as stored: half the bytes
+        to read, to keep and to move.
     view_mask : Tensor, shape (B, V), bool
         True where the view exists.
     patient : Tensor, shape (B,), int64
@@ -39,11 +42,12 @@ class Batch:
     labels: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Batch:
-        """The same batch on ``device``."""
-        moved = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(
-            self, **{k: v.to(device, non_blocking=True) for k, v in moved.items() if v is not None}
-        )
+        """The same batch on ``device``, images as float32 in [0, 1]."""
+        held = {f.name: getattr(self, f.name) for f in fields(self)}
+        moved = {k: v.to(device, non_blocking=True) for k, v in held.items() if v is not None}
+        if moved["images"].dtype == torch.uint16:
+            moved["images"] = moved["images"].to(torch.float32).mul_(1 / WHITE)
+        return replace(self, **moved)
 
     def __len__(self) -> int:
         return self.images.shape[0]

@@ -8,14 +8,15 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mvmlm.data.breast_batches import Augmentation, BreastData
+from mvmlm.data.augment import Augmentation, chances
+from mvmlm.data.breast_batches import BreastData
 from mvmlm.errors import DataError, MvmlmError
 from mvmlm.methods import Method
 
@@ -48,9 +49,8 @@ class TrainConfig:
         bf16 is autocast; weights stay float32.
     grad_clip : float
         Largest norm of the gradient.
-    shift, intensity : float
-        See `mvmlm.data.breast_batches.Augmentation`: ours, and milder than Mammo-CLIP's, which also rotates, shears,
-        scales, bends and mirrors.
+    augment : Augmentation
+        Ours, and milder than Mammo-CLIP's, which also rotates, shears, scales and mirrors.
     workers : int
         Threads that prepare batches.
     """
@@ -63,8 +63,7 @@ class TrainConfig:
     warmup_epochs: float = 1.0
     precision: str = "bf16"
     grad_clip: float = 1.0
-    shift: float = 0.04
-    intensity: float = 0.1
+    augment: Augmentation = field(default_factory=Augmentation)
     workers: int = 0
 
 
@@ -149,7 +148,6 @@ class _Loop:
         self.method, self.data, self.config, self.seed = method, data, config, seed
         self.device, self.optimiser = device, optimiser
         self.steps = len(data.order(config.batch_size, None))
-        self.augment = Augmentation(config.shift, config.intensity)
         self.weights = [p for p in method.parameters() if p.requires_grad]
 
     def epoch(self, epoch: int) -> dict:
@@ -162,11 +160,13 @@ class _Loop:
             self.config.batch_size,
             seed=self.seed,
             epoch=epoch,
-            augment=self.augment,
             workers=self.config.workers,
+            pin=self.device.type == "cuda",
         )
+        drawn = chances(len(self.data), seed=self.seed, epoch=epoch)
         for step, (rows, given) in enumerate(batches):
             batch = given.to(self.device)
+            batch = replace(batch, images=self.config.augment(batch.images, drawn[:, rows]))
             rate = learning_rate((epoch - 1) * self.steps + step, self.steps, self.config)
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
@@ -191,7 +191,7 @@ class _Loop:
         losses = []
         for rows in data.order(self.config.batch_size, None):
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-                loss, _ = self.method.loss(data.batch(rows, None, None).to(self.device))
+                loss, _ = self.method.loss(data.batch(rows).to(self.device))
             losses.append(float(loss))
         return sum(losses) / len(losses)
 

@@ -20,6 +20,7 @@ def pretrain(context: Context) -> dict:
     Validation patients are carved from the training split; test patients are dropped before any image or text
     of theirs is looked at.
     """
+    from mvmlm.data.augment import Augmentation
     from mvmlm.data.breast_batches import BreastData
     from mvmlm.data.image_store import ImageStore, stored_breasts
     from mvmlm.methods import Shapes, build_method, save_method, source_digest
@@ -50,10 +51,12 @@ def pretrain(context: Context) -> dict:
         seed=config["seed"],
     )
     training = data("train")
+    settings = dict(config["train"])
+    augment = Augmentation(**settings.pop("augment", {}))
     history = train(
         method,
         training,
-        TrainConfig(**config["train"], workers=context.runtime["workers"]),
+        TrainConfig(**settings, augment=augment, workers=context.runtime["workers"]),
         validation=data("val"),
         seed=config["seed"],
         work_dir=context.work,

@@ -30,6 +30,7 @@ def small_mask(values: np.ndarray) -> np.ndarray:
     scale = min(1.0, MASK_SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
+    small -= small.min()  # a sigmoid window shows air as dark grey
     if _is_blank(small):
         return np.zeros(small.shape, bool)
     rim = max(1, round(0.01 * min(size)))

@@ -1,10 +1,11 @@
-"""Batches of breasts for training: both views together, shuffled and augmented by seed and epoch alone."""
+"""Batches of breasts for training: both views together, shuffled by seed and epoch alone, shared among ranks."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,40 +13,13 @@ import pandas as pd
 import torch
 
 from mvmlm.batch import Batch
+from mvmlm.errors import ConfigError
 
 if TYPE_CHECKING:
     from mvmlm.data.image_store import ImageStore
     from mvmlm.models.text_encoder import TextTokens
 
-AHEAD = 2
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Random change of each image; no mirroring, as images are brought to one side beforehand.
-
-    Attributes
-    ----------
-    shift : float
-        Largest shift as a share of each side; what comes in is black.
-    intensity : float
-        Largest relative change of the gain.
-    """
-
-    shift: float = 0.0
-    intensity: float = 0.0
-
-    def __call__(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Images (k, H, W) in [0, 1] to as many changed ones."""
-        count, height, width = images.shape
-        down = rng.integers(-int(self.shift * height), int(self.shift * height), count, endpoint=True)
-        right = rng.integers(-int(self.shift * width), int(self.shift * width), count, endpoint=True)
-        gain = 1.0 + rng.uniform(-self.intensity, self.intensity, count).astype(np.float32)
-        changed = np.zeros_like(images)
-        for i, (dy, dx) in enumerate(zip(down, right)):
-            source = images[i, max(0, -dy) : height - max(0, dy), max(0, -dx) : width - max(0, dx)]
-            changed[i, max(0, dy) : height + min(0, dy), max(0, dx) : width + min(0, dx)] = source * gain[i]
-        return np.clip(changed, 0.0, 1.0, out=changed)
+AHEAD = 1  # batches that wait, beside those that threads are making
 
 
 class BreastData:
@@ -98,21 +72,23 @@ class BreastData:
         count = min(-(-len(rows) // batch_size), max(1, len(rows) // 2))
         return np.array_split(rows, count)
 
-    def batch(self, rows: np.ndarray, augment: Augmentation | None, rng: np.random.Generator | None) -> Batch:
-        """The breasts at ``rows``."""
+    def batch(self, rows: np.ndarray, *, pin: bool = False) -> Batch:
+        """The breasts at ``rows``; images as stored, until `Batch.to`.
+
+        Parameters
+        ----------
+        pin : bool
+            Whether the images lie in memory from which a GPU can fetch them by itself.
+        """
         views = self.views[rows]
-        mask = views >= 0
-        images = np.zeros((*views.shape, *self.store.image_size), np.float32)
-        found = self.store.read(views[mask])[:, 0]
-        images[mask] = augment(found, rng) if augment else found
         text = text_mask = None
         if self.text is not None:
             ids = self.text_ids[rows]
             text = torch.from_numpy(np.asarray(self.text.tokens[ids], np.float32))
             text_mask = torch.from_numpy(self.text.mask[ids])
         return Batch(
-            images=torch.from_numpy(images)[:, :, None],
-            view_mask=torch.from_numpy(mask),
+            images=self._images(views, pin),
+            view_mask=torch.from_numpy(views >= 0),
             patient=torch.from_numpy(self.patient[rows]),
             text=text,
             text_mask=text_mask,
@@ -120,34 +96,68 @@ class BreastData:
             labels=None if self.labels is None else torch.from_numpy(self.labels[rows]),
         )
 
-    def epoch(
-        self, batch_size: int, *, seed: int, epoch: int, augment: Augmentation | None = None, workers: int = 0
-    ) -> Iterator[tuple[np.ndarray, Batch]]:
-        """Shuffled batches of one epoch.
+    def _images(self, views: np.ndarray, pin: bool) -> torch.Tensor:
+        """Each image copied once, from the file's pages to its place in the batch."""
+        images = torch.empty(*views.shape, 1, *self.store.image_size, dtype=torch.uint16, pin_memory=pin)
+        places = images.numpy().reshape(-1, *self.store.image_size)
+        for place, row in zip(places, views.ravel().tolist()):
+            if row >= 0:
+                np.copyto(place, self.store.pixels[row])
+            else:
+                place.fill(0)
+        return images
 
-        Order and augmentation follow from ``seed`` and ``epoch`` alone: arms with the same data see the same
-        images in the same order, and a resumed training sees what an uninterrupted one would have.
+    def epoch(
+        self,
+        batch_size: int,
+        *,
+        seed: int,
+        epoch: int,
+        workers: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        pin: bool = False,
+    ) -> Iterator[tuple[np.ndarray, Batch]]:
+        """Shuffled batches of one epoch, with the rows of their breasts.
+
+        The order follows from ``seed`` and ``epoch`` alone: arms with the same data see the same images in the same
+        order, and a resumed training sees what an uninterrupted one would have.
 
         Parameters
         ----------
+        batch_size : int
+            Of all ranks together.
         workers : int
             Threads that prepare batches ahead; they change nothing but the speed.
+        rank, world_size : int
+            Each of ``world_size`` processes gets its share of every batch: as many batches as the others, and one
+            breast more or less in each. All shares together are the batch of one process.
+        pin : bool
+            See `batch`.
+
+        Raises
+        ------
+        ConfigError
+            When a batch has fewer breasts than there are ranks.
         """
         order = self.order(batch_size, np.random.default_rng([seed, epoch, 0]))
-
-        def make(step: int) -> Batch:
-            return self.batch(order[step], augment, np.random.default_rng([seed, epoch, step + 1]))
-
+        if min(map(len, order)) < world_size:
+            raise ConfigError(
+                f"train.batch_size={batch_size}: a batch of {min(map(len, order))} breasts cannot be shared by "
+                f"{world_size} processes; make it larger, or take fewer"
+            )
+        mine = [np.array_split(rows, world_size)[rank] for rows in order]
         if not workers:
-            for step, rows in enumerate(order):
-                yield rows, make(step)
+            for rows in mine:
+                yield rows, self.batch(rows, pin=pin)
             return
         with ThreadPoolExecutor(workers) as pool:
-            ahead: list[Future[Batch]] = [
-                pool.submit(make, s) for s in range(min(workers * AHEAD, len(order)))
-            ]
-            for step, rows in enumerate(order):
-                batch = ahead.pop(0).result()
-                if step + workers * AHEAD < len(order):
-                    ahead.append(pool.submit(make, step + workers * AHEAD))
-                yield rows, batch
+            coming = iter(mine)
+            ahead: deque[tuple[np.ndarray, Future[Batch]]] = deque()
+            while True:
+                for rows in islice(coming, workers + AHEAD - len(ahead)):
+                    ahead.append((rows, pool.submit(self.batch, rows, pin=pin)))
+                if not ahead:
+                    return
+                rows, batch = ahead.popleft()
+                yield rows, batch.result()

@@ -1,7 +1,8 @@
-"""Decoders of compressed pixels: the JPEG family for pydicom, and JPEG 2000 at a part of its resolution.
+"""Decoders of compressed pixels: the JPEG family and RLE for pydicom, and JPEG 2000 at a part of its resolution.
 
-pydicom decodes JPEG 2000 and RLE through its own plugins. For JPEG and JPEG-LS its plugin is four times slower than
-imagecodecs and comes under the GPL, so imagecodecs is plugged in here, through the interface that pydicom has for it.
+JPEG 2000 goes through pydicom's own plugin. For JPEG and JPEG-LS its plugin is four times slower than imagecodecs and
+comes under the GPL, and that for RLE takes its process down with a damaged frame: for these, imagecodecs is plugged in
+here, through the interface that pydicom has for it. Which plugin decodes what is fixed: all machines decode alike.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pydicom import uid
 PLUGIN = "imagecodecs"
 JPEG_LOSSLESS = (uid.JPEGLossless, uid.JPEGLosslessSV1)
 JPEG_LOSSY = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit)
-SYNTAXES = (*JPEG_LOSSY, *JPEG_LOSSLESS, uid.JPEGLSLossless, uid.JPEGLSNearLossless)
+SYNTAXES = (*JPEG_LOSSY, *JPEG_LOSSLESS, uid.JPEGLSLossless, uid.JPEGLSNearLossless, uid.RLELossless)
 REDUCIBLE = (uid.JPEG2000Lossless, uid.JPEG2000)
 DECODER_DEPENDENCIES = {syntax: ("imagecodecs",) for syntax in SYNTAXES}
 
@@ -30,6 +31,10 @@ def decode_frame(source: bytes, runner: Any) -> memoryview:
     """One frame's pixels as bytes, as pydicom asks for them; not copied."""
     import imagecodecs
 
+    if runner.transfer_syntax == uid.RLELossless:
+        kind = np.dtype(f"<u{runner.bits_allocated // 8}")
+        decoded = imagecodecs.dicomrle_decode(source, kind.str, out=runner.rows * runner.columns * kind.itemsize)
+        return memoryview(decoded)
     if runner.transfer_syntax in uid.JPEGLSTransferSyntaxes:
         decoded = imagecodecs.jpegls_decode(source)
     elif runner.transfer_syntax in JPEG_LOSSLESS:
@@ -64,7 +69,7 @@ def decode(dataset: Any) -> np.ndarray:
     plug_in()
     syntax = dataset.file_meta.TransferSyntaxUID
     decoder = get_decoder(syntax)
-    which = {"decoding_plugin": PLUGIN} if syntax in SYNTAXES else {}
+    which = {"decoding_plugin": PLUGIN if syntax in SYNTAXES else "pylibjpeg"} if syntax.is_encapsulated else {}
     found, _ = decoder.as_array(dataset, raw=True, index=0, view_only=True, correct_unused_bits=False, **which)
     return found
 

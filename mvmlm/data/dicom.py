@@ -38,21 +38,24 @@ def read_dicom(path: Path, intensity: Intensity = "voi", *, target: tuple[int, i
     from mvmlm.data.safe_dicom import open_dataset
 
     dataset = open_dataset(path, pixels=True)
-    photometric = str(dataset.get("PhotometricInterpretation") or "")
-    if not photometric.startswith("MONOCHROME") or int(dataset.get("SamplesPerPixel") or 1) != 1:
+    try:
+        photometric = str(dataset.get("PhotometricInterpretation") or "")
+    except Exception as error:  # so does a damaged value, when it is looked at
+        raise DataError(f"{path}: its header cannot be read ({_said(error)})") from error
+    if photometric not in ("MONOCHROME1", "MONOCHROME2"):
         raise DataError(f"{path}: photometric interpretation {photometric!r}; expected MONOCHROME1 or MONOCHROME2")
     try:
         stored, scale = _stored(dataset, intensity, target)
     except Exception as error:  # decoders fail in many ways
         raise DataError(
-            f"{path}: pixel data cannot be decoded, truncated perhaps ({_first_line(error)})"
+            f"{path}: pixel data cannot be decoded, truncated perhaps ({_said(error)})"
         ) from error
     if stored.ndim != 2:
         raise DataError(f"{path}: has {stored.ndim} dimensions of pixels; expected one plane of grey values")
     try:
         return _shown(dataset, stored, scale, intensity)
-    except (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: its header cannot be applied ({_first_line(error)})") from error
+    except Exception as error:
+        raise DataError(f"{path}: its header cannot be applied ({_said(error)})") from error
 
 
 def _stored(dataset: Any, intensity: Intensity, target: tuple[int, int] | None) -> tuple[np.ndarray, float]:
@@ -111,5 +114,5 @@ def _present(stored: np.ndarray, bits: int) -> np.ndarray:
     return counts.ravel() > 0
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:160] or type(error).__name__

@@ -2,14 +2,14 @@
 
 Side, in this order: ImageLaterality, Laterality, FrameLaterality of the shared functional groups, then words of the
 series description, the protocol name and the processing description (``L CC``, ``RMLO``, ``LEFT MLO``).
-View, in this order: ViewPosition, ViewCodeSequence, the same words.
+View, in this order: a modifier that makes it another view than its position, ViewPosition, ViewCodeSequence, the words.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,26 +29,48 @@ VIEW_CODES = {
     "399099002": "LMO", "R-10230": "LMO",
     "399196006": "FB", "R-10244": "FB",
     "399188001": "SIO", "R-102D0": "SIO",
-    "399192008": "XCCL", "R-1024A": "XCCL",
-    "399101009": "XCCM", "R-1024B": "XCCM",
+    "399192008": "XCCL", "R-1024A": "XCCL", "Y-X1770": "XCCL",
+    "399101009": "XCCM", "R-1024B": "XCCM", "Y-X1771": "XCCM",
     "441555000": "ISO", "R-40AAA": "ISO",
 }  # fmt: skip
-#: Codes of context group 4015 (View Modifier for Mammography) that make an image no standard one.
-MODIFIER_CODES = {
+SPECIMEN_CODES = ("127457009", "G-8310")
+#: Codes of context group 4015 (View Modifier for Mammography) that make an image of another kind, or another view.
+KIND_CODES = {
     "399163009": "magnification", "R-102D6": "magnification",
     "399055006": "spot", "R-102D7": "spot",
 }  # fmt: skip
-SPECIMEN_CODES = ("127457009", "G-8310")
+OTHER_VIEW_CODES = {
+    "399161006": "CV", "R-102D2": "CV",
+    "399011000": "AT", "R-102D1": "AT",
+    "399110001": "TAN", "R-102C2": "TAN",
+}  # fmt: skip
 LONG_VIEWS = {
     "CRANIO-CAUDAL": "CC", "CRANIOCAUDAL": "CC", "MEDIO-LATERAL OBLIQUE": "MLO", "MEDIOLATERAL OBLIQUE": "MLO"
 }  # fmt: skip
 TOMOSYNTHESIS = "1.2.840.10008.5.1.4.1.1.13.1.3"
+SYNTHETIC_TYPES = {"GENERATED_2D", "TOMO_2D"}
+CONTRAST_TYPES = {"RECOMBINED", "SUBTRACTION", "HIGH_ENERGY"}  # LOW_ENERGY looks as any mammogram
 MAGNIFIED = 1.5  # contact views have factors of 1.0 to 1.2, magnification views of 1.5 to 2.0
 WORDS = ("SeriesDescription", "ProtocolName", "AcquisitionDeviceProcessingDescription")
-_SIDE = re.compile(r"(?<![A-Z])(?:(L|R)(?=[\s_-]*(?:X?CC|MLO?|LMO?)(?![A-Z]))|(LEFT|RIGHT|LT|RT)(?![A-Z]))")
-_MAGNIFIED = re.compile(r"(?<![A-Z])MAG(?:NIF[A-Z]*)?(?![A-Z])")
-_SPOT = re.compile(r"(?<![A-Z])SPOT(?![A-Z])")
-_VIEW = re.compile(r"(?<![A-Z])(?:L|R|LEFT|RIGHT|LT|RT)?[\s_-]*(XCCL|XCCM|CC|MLO|LMO|ML|LM)(?![A-Z])")
+LONGEST = 2**16  # bytes of a value that is looked at
+BLOCK = 10_000  # files that wait for a thread at a time
+
+_SIDES = r"(?P<{0}>LEFT|RIGHT|LT|RT|L|R)"
+_VIEWS = r"(?P<{0}>XCCL|XCCM|XCC|MLO|LMO|CC|ML|LM)"
+#: Side and view as one word or two, in either order; M and S before a view are the ACR's magnification and spot.
+_VIEW_WORD = re.compile(
+    rf"(?<![A-Z0-9])(?:{_SIDES.format('side')}[\s_-]*)?(?P<way>SM|MS|M|S)?{_VIEWS.format('view')}"
+    rf"(?(side)|(?:[\s_-]+{_SIDES.format('after')})?)(?![A-Z0-9])"
+)
+_SIDE_WORD = re.compile(r"(?<![A-Z])(LEFT|RIGHT)(?![A-Z])")
+_MAGNIFIED_WORD = re.compile(r"(?<![A-Z])MAG(?:NIF[A-Z]*)?(?![A-Z])")
+_SPOT_WORD = re.compile(r"(?<![A-Z])SPOT(?![A-Z])")
+_SYNTHETIC_WORD = re.compile(
+    r"(?<![A-Z])(?:[CS][ -]?VIEW|V-PREVIEW|(?:INTELLIGENT|INSIGHT|SYNTHETIC) ?2D)(?![A-Z])"
+)
+_SUBTRACTED_WORD = re.compile(r"SUBTRACT|RECOMBIN")
+_AGE = re.compile(r"(\d{1,3})([YMWD]?)")
+_IN_A_YEAR = {"Y": 1.0, "": 1.0, "M": 12.0, "W": 52.18, "D": 365.25}
 
 
 @dataclass(frozen=True)
@@ -92,7 +114,7 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """Read one file's header.
+    """Read one file's header; a value that cannot be read counts as none.
 
     Raises
     ------
@@ -102,17 +124,43 @@ def read_header(path: Path) -> Header:
     from mvmlm.data.safe_dicom import open_dataset
 
     dataset = open_dataset(Path(path), pixels=False)
-    try:
-        return _header(dataset)
-    except Exception as error:  # a value of the wrong kind fails inside pydicom in many ways
-        why = " ".join(str(error).split())[:120]
-        raise DataError(f"{path}: its header cannot be read ({why})") from error
+    laterality, view = laterality_and_view(dataset)
+    spacing = _number(dataset, "ImagerPixelSpacing") or _number(dataset, "PixelSpacing")
+    rows, columns, frames = (_number(dataset, name) for name in ("Rows", "Columns", "NumberOfFrames"))
+    return Header(
+        laterality=laterality,
+        view=view,
+        kind=kind_of(dataset),
+        syntax=dataset.file_meta.TransferSyntaxUID.name,
+        photometric=_text(dataset, "PhotometricInterpretation") or "",
+        implant={"YES": True, "NO": False}.get((_text(dataset, "BreastImplantPresent") or "").upper()),
+        rows=int(rows) if rows else None,
+        columns=int(columns) if columns else None,
+        frames=max(1, int(frames or 1)),
+        sop_instance_uid=_text(dataset, "SOPInstanceUID"),
+        patient_id=_text(dataset, "PatientID"),
+        study_uid=_text(dataset, "StudyInstanceUID"),
+        study_date=_text(dataset, "StudyDate"),
+        age=_years(_text(dataset, "PatientAge") or ""),
+        manufacturer=_text(dataset, "Manufacturer"),
+        model=_text(dataset, "ManufacturerModelName"),
+        pixel_spacing=spacing if spacing and spacing > 0 else None,
+        series_description=_text(dataset, "SeriesDescription"),
+    )
 
 
 def read_headers(
     paths: Sequence[Path], *, threads: int = 8, progress: Callable[[int, int], None] | None = None
 ) -> list[Header | str]:
-    """The header of each file, or the reason why it cannot be read."""
+    """The header of each file, or the reason why it cannot be read.
+
+    Parameters
+    ----------
+    threads : int
+        Files read at a time: it is the disk that is waited for.
+    progress : callable, optional
+        Gets how many files are read, and how many there are, after each.
+    """
 
     def read(path: Path) -> Header | str:
         try:
@@ -120,125 +168,135 @@ def read_headers(
         except DataError as error:
             return str(error).removeprefix(f"{path}: ")
 
-    found = []
+    found: list[Header | str] = []
     with ThreadPoolExecutor(threads) as pool:
-        for header in pool.map(read, paths):
-            found.append(header)
-            if progress:
-                progress(len(found), len(paths))
+        for start in range(0, len(paths), BLOCK):
+            for header in pool.map(read, paths[start : start + BLOCK]):
+                found.append(header)
+                if progress:
+                    progress(len(found), len(paths))
     return found
 
 
 def laterality_and_view(dataset: Dataset) -> tuple[str | None, str | None]:
     """Side and view of an image; the module's text has the order in which they are looked for."""
-    words = " | ".join(_text(dataset, name) or "" for name in WORDS).upper()
+    words = _words(dataset)
     return _laterality(dataset, words), _view(dataset, words)
 
 
 def kind_of(dataset: Dataset) -> str:
     """What sort of image it is: see `Header`."""
-    words = " | ".join(_text(dataset, name) or "" for name in (*WORDS, "BodyPartExamined")).upper()
-    image_type = {str(part).upper() for part in _items(dataset.get("ImageType"))}
-    views = _items(dataset.get("ViewCodeSequence"))
-    modifiers = [item for view in [*views, dataset] for item in _items(_modifiers(view))]
-    said = {MODIFIER_CODES.get(_code(item)) for item in modifiers}
-    volume = _text(dataset, "SOPClassUID") == TOMOSYNTHESIS or (_number(dataset.get("NumberOfFrames")) or 1) > 1
-    factor = _number(dataset.get("EstimatedRadiographicMagnificationFactor")) or 1.0
+    words = " | ".join((_words(dataset), _text(dataset, "BodyPartExamined") or "")).upper()
+    image_type = set((_text(dataset, "ImageType") or "").upper().split("\\"))
+    coded = {KIND_CODES.get(code) for code in _modifiers(dataset)}
+    ways = "".join(found["way"] or "" for found in _VIEW_WORD.finditer(words))
+    specimen = any(_text(view, "CodeValue") in SPECIMEN_CODES for view in _items(dataset, "ViewCodeSequence"))
+    magnified = (_number(dataset, "EstimatedRadiographicMagnificationFactor") or 1.0) >= MAGNIFIED
     kinds = {
-        "tomosynthesis": volume,
-        "synthetic": bool(image_type & {"GENERATED_2D", "TOMO_2D"}) or "C-VIEW" in words,
-        "contrast": "SUBTRACTION" in image_type or "SUBTRACT" in words,
-        "specimen": "SPECIMEN" in words or any(_code(view) in SPECIMEN_CODES for view in views),
-        "magnification": "magnification" in said or factor >= MAGNIFIED or bool(_MAGNIFIED.search(words)),
-        "spot": "spot" in said or bool(_SPOT.search(words)),
+        "specimen": specimen or "SPECIMEN" in words,
+        "tomosynthesis": (_number(dataset, "NumberOfFrames") or 1) > 1,
+        "synthetic": bool(image_type & SYNTHETIC_TYPES) or bool(_SYNTHETIC_WORD.search(words)),
+        "contrast": bool(image_type & CONTRAST_TYPES) or bool(_SUBTRACTED_WORD.search(words)),
+        "magnification": magnified
+        or "magnification" in coded
+        or "M" in ways
+        or bool(_MAGNIFIED_WORD.search(words)),
+        "spot": "spot" in coded or "S" in ways or bool(_SPOT_WORD.search(words)),
     }
+    if _text(dataset, "SOPClassUID") == TOMOSYNTHESIS and not kinds["synthetic"]:
+        return "tomosynthesis"
     return next((kind for kind, found in kinds.items() if found), "mammogram")
 
 
-def _header(dataset: Dataset) -> Header:
-    laterality, view = laterality_and_view(dataset)
-    implant = {"YES": True, "NO": False}.get((_text(dataset, "BreastImplantPresent") or "").upper())
-    spacing = _items(dataset.get("ImagerPixelSpacing")) or _items(dataset.get("PixelSpacing"))
-    age = re.fullmatch(r"0*(\d{1,3})Y?", _text(dataset, "PatientAge") or "")
-    whole = {name: _number(dataset.get(name)) for name in ("Rows", "Columns", "NumberOfFrames")}
-    syntax = getattr(dataset.file_meta, "TransferSyntaxUID", None)
-    return Header(
-        laterality=laterality,
-        view=view,
-        kind=kind_of(dataset),
-        syntax=syntax.name if syntax else "",
-        photometric=_text(dataset, "PhotometricInterpretation") or "",
-        implant=implant,
-        rows=None if whole["Rows"] is None else int(whole["Rows"]),
-        columns=None if whole["Columns"] is None else int(whole["Columns"]),
-        frames=int(whole["NumberOfFrames"] or 1),
-        sop_instance_uid=_text(dataset, "SOPInstanceUID"),
-        patient_id=_text(dataset, "PatientID"),
-        study_uid=_text(dataset, "StudyInstanceUID"),
-        study_date=_text(dataset, "StudyDate"),
-        age=float(age[1]) if age else None,
-        manufacturer=_text(dataset, "Manufacturer"),
-        model=_text(dataset, "ManufacturerModelName"),
-        pixel_spacing=_number(spacing[0]) if spacing else None,
-        series_description=_text(dataset, "SeriesDescription"),
-    )
-
-
 def _laterality(dataset: Dataset, words: str) -> str | None:
-    for name in ("ImageLaterality", "Laterality"):
-        if side := _side(_text(dataset, name)):
-            return side
-    for groups in _items(dataset.get("SharedFunctionalGroupsSequence")):
-        for anatomy in _items(groups.get("FrameAnatomySequence")):
-            if side := _side(_text(anatomy, "FrameLaterality")):
-                return side
-    found = {(one or other)[0] for one, other in _SIDE.findall(words)}
-    return found.pop() if len(found) == 1 else None
-
-
-def _side(text: str | None) -> str | None:
     """``L`` or ``R``; B (both) and U (unpaired) name no side."""
-    return text[0].upper() if text and text.upper() in ("L", "R", "LEFT", "RIGHT") else None
+    for name in ("ImageLaterality", "Laterality"):
+        said = (_text(dataset, name) or "").upper()
+        if said in ("L", "R", "LEFT", "RIGHT", "B"):
+            return said[0] if said != "B" else None
+    for groups in _items(dataset, "SharedFunctionalGroupsSequence"):
+        for anatomy in _items(groups, "FrameAnatomySequence"):
+            if (said := (_text(anatomy, "FrameLaterality") or "").upper()) in ("L", "R"):
+                return said
+    found = {side[0] for match in _VIEW_WORD.finditer(words) if (side := match["side"] or match["after"])}
+    return _only(found or {side[0] for side in _SIDE_WORD.findall(words)})
 
 
 def _view(dataset: Dataset, words: str) -> str | None:
+    for code in _modifiers(dataset):
+        if code in OTHER_VIEW_CODES:
+            return OTHER_VIEW_CODES[code]
     if said := (_text(dataset, "ViewPosition") or "").upper():
-        return LONG_VIEWS.get(said, said)
-    for item in _items(dataset.get("ViewCodeSequence")):
-        if found := VIEW_CODES.get(_code(item)):
+        match = _VIEW_WORD.fullmatch(said)
+        return match["view"] if match else LONG_VIEWS.get(said, said)
+    for view in _items(dataset, "ViewCodeSequence"):
+        if found := VIEW_CODES.get(_text(view, "CodeValue") or ""):
             return found
-    views = set(_VIEW.findall(words))
-    return views.pop() if len(views) == 1 else None
+    return _only({match["view"] for match in _VIEW_WORD.finditer(words)})
 
 
-def _modifiers(item: Any) -> Any:
-    return item.get("ViewModifierCodeSequence") if hasattr(item, "get") else None
+def _only(found: set[str]) -> str | None:
+    return found.pop() if len(found) == 1 else None
 
 
-def _code(item: Any) -> str:
-    return str(item.get("CodeValue") or "") if hasattr(item, "get") else ""
+def _words(dataset: Dataset) -> str:
+    return " | ".join(_text(dataset, name) or "" for name in WORDS).upper()
 
 
-def _text(dataset: Any, name: str) -> str | None:
-    """A value as text; several values and empty ones are nothing."""
-    value = dataset.get(name)
-    text = "" if value is None else str(value).strip(" \0")
+def _modifiers(dataset: Dataset) -> Iterator[str]:
+    """Codes of view modifiers, which stand in the view's item; some writers put them beside it."""
+    for holder in (*_items(dataset, "ViewCodeSequence"), dataset):
+        for item in _items(holder, "ViewModifierCodeSequence"):
+            yield _text(item, "CodeValue") or ""
+
+
+def _value(dataset: Dataset, name: str) -> Any:
+    """An element's value; None where it is absent, longer than any that is looked at, or of a kind that fails."""
+    from pydicom.datadict import tag_for_keyword
+
+    try:
+        raw = dataset.get_item(tag_for_keyword(name)) if name in dataset else None
+        if raw is None or (isinstance(raw.value, bytes) and len(raw.value) > LONGEST):
+            return None
+        return dataset[name].value
+    except Exception:  # a damaged value fails inside pydicom in many ways
+        return None
+
+
+def _text(dataset: Dataset, name: str) -> str | None:
+    """A value as text, several parted by backslashes; nothing of an empty one or a sequence."""
+    value = _value(dataset, name)
+    if _is_many(value):
+        value = "\\".join(str(part) for part in value)
+    text = "" if value is None or isinstance(value, bytes) else str(value).strip(" \0")
     return text or None
 
 
-def _items(value: Any) -> list:
-    """Items of a sequence or values of a multi-valued element; nothing of anything else."""
-    if value is None or isinstance(value, str | bytes):
-        return [value] if value else []
+def _number(dataset: Dataset, name: str) -> float | None:
+    """The first number of a value."""
+    value = _value(dataset, name)
     try:
-        return list(value)
-    except TypeError:
-        return [value]
-
-
-def _number(value: Any) -> float | None:
-    try:
-        found = float(value)
-    except (TypeError, ValueError):
+        found = float(value[0] if _is_many(value) else value)
+    except (LookupError, TypeError, ValueError):
         return None
     return found if math.isfinite(found) else None
+
+
+def _items(dataset: Dataset, name: str) -> list[Dataset]:
+    """Items of a sequence; none of anything else."""
+    from pydicom.sequence import Sequence as Items
+
+    value = _value(dataset, name)
+    return list(value) if isinstance(value, Items) else []
+
+
+def _is_many(value: Any) -> bool:
+    from pydicom.multival import MultiValue
+
+    return isinstance(value, MultiValue | list | tuple)
+
+
+def _years(text: str) -> float | None:
+    """An age string (PS3.5, 6.2: ``045Y``, ``018M``), or a bare number of years, in years."""
+    found = _AGE.fullmatch(text.upper())
+    return round(int(found[1]) / _IN_A_YEAR[found[2]], 2) if found else None

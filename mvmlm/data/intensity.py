@@ -63,7 +63,8 @@ def grey_table(
     padding = _padding(dataset, values)
     rescaled = np.asarray(apply_modality_lut(values, dataset), np.float64)
     if intensity == "voi" and dataset.get("VOILUTSequence"):
-        grey = _voi_table(dataset, values)
+        little = dataset.file_meta.TransferSyntaxUID.is_little_endian
+        grey = _voi_table(rescaled, dataset.VOILUTSequence[0], "<" if little else ">")
     elif intensity == "voi" and has_window(dataset):
         grey = _window(rescaled, dataset)
     else:
@@ -86,12 +87,19 @@ def _stretched(values: np.ndarray, there: np.ndarray) -> np.ndarray:
     return np.clip((values - low) / (high - low), 0, 1) if high > low else np.zeros_like(values)
 
 
-def _voi_table(dataset: Any, values: np.ndarray) -> np.ndarray:
-    from pydicom.pixels import apply_modality_lut, apply_voi
+def _voi_table(values: np.ndarray, item: Any, order: str) -> np.ndarray:
+    """The first VOI table (DICOM PS3.3 C.11.2.1.1), with output range [0, 1].
 
-    bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
-    shown = apply_voi(apply_modality_lut(values, dataset), dataset, index=0)
-    return np.clip(np.asarray(shown, np.float64) / float(2**bits - 1), 0, 1)
+    Entries are words, or bytes where there are as many bytes as entries; a number of 0 entries means 65536.
+    """
+    count, first, bits = (int(number) for number in item.LUTDescriptor)
+    data, count = item.LUTData, count or 2**16
+    if isinstance(data, bytes):
+        data = np.frombuffer(data, np.uint8 if len(data) < 2 * count else f"{order}u2")
+    entries = np.asarray(data, np.float64)[:count]
+    if not 1 <= bits <= 16 or len(entries) < count:
+        raise ValueError(f"a VOI table of {len(entries)} entries of {bits} bits; its descriptor says {count}")
+    return np.clip(entries[np.clip(np.rint(values) - first, 0, count - 1).astype(int)] / (2**bits - 1), 0, 1)
 
 
 def _window(values: np.ndarray, dataset: Any) -> np.ndarray:
@@ -104,7 +112,9 @@ def _window(values: np.ndarray, dataset: Any) -> np.ndarray:
         return 1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - center) / width, -STEEPEST, STEEPEST)))
     if function == "LINEAR_EXACT":
         return np.clip((values - center) / width + 0.5, 0, 1)
-    return np.clip((values - (center - 0.5)) / max(width - 1.0, 1e-6) + 0.5, 0, 1)
+    if width == 1:
+        return (values > center - 0.5).astype(float)
+    return np.clip((values - (center - 0.5)) / (width - 1.0) + 0.5, 0, 1)
 
 
 def _padding(dataset: Any, values: np.ndarray) -> np.ndarray | None:

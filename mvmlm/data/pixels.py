@@ -91,6 +91,8 @@ def read_image(path: Path, intensity: str = "voi", *, target: tuple[int, int] | 
     """
     suffix = path.suffix.lower()
     try:
+        if path.exists() and not path.is_file():
+            raise DataError(f"{path}: is no regular file")
         with path.open("rb") as file:
             is_dicom = file.read(DICOM_PREAMBLE + len(DICOM_MAGIC)).endswith(DICOM_MAGIC)
     except OSError as error:

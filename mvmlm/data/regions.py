@@ -68,7 +68,8 @@ def read_regions(text: object, root: Path | None = None, shape: tuple[int, int] 
     ----------
     text : str or NA
         JSON: a list of ``{category, x0, y0, x1, y1}``, each perhaps with ``polygon``; or of
-        ``{category, mask: [files]}``, where the file of the image's own size is the mask (CBIS-DDSM has crops and masks swapped in places).
+        ``{category, mask: [files]}``, where the file of the image's own size is the mask (CBIS-DDSM has crops and
+        masks swapped in places).
     root : Path, optional
         Where mask files lie; without it, regions that have nothing but a mask are left out.
     shape : (int, int), optional

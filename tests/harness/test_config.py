@@ -15,7 +15,9 @@ data.follow_links
 images.height images.width images.intensity images.crop images.reduced reports.source reports.fields text.encoder
 text.max_length method.name loss.ii_weight loss.same_report loss.same_patient loss.temperature
 loss.learn_temperature train.epochs train.min_steps train.batch_size train.lr train.weight_decay train.warmup_epochs
-train.precision train.grad_clip train.shift train.intensity train.workers eval.task eval.protocol
+train.precision train.grad_clip train.augment.flip train.augment.vertical_flip train.augment.affine
+train.augment.rotate train.augment.shift train.augment.scale train.augment.shear train.augment.crop
+train.augment.intensity train.augment.gamma train.augment.erase train.workers eval.task eval.protocol
 eval.fraction eval.representation eval.folds eval.strengths eval.draws resources.dataset.cpu
 resources.dataset.gpu resources.dataset.memory_gib resources.images.cpu resources.images.gpu
 resources.images.memory_gib resources.reports.cpu resources.reports.gpu resources.reports.memory_gib
@@ -35,6 +37,13 @@ def test_every_default_is_valid_and_known():
     config = CellConfig()
     assert CellConfig.model_validate(config.model_dump()) == config
     assert name_problems(config) == []
+
+
+def test_augmentation_has_the_librarys_defaults():
+    from mvmlm.data.augment import Augmentation
+    from mvmlm.training import TrainConfig
+
+    assert Augmentation(**CellConfig().train.augment.model_dump()) == TrainConfig().augment
 
 
 @pytest.mark.parametrize("section", ["", "data", "method", "train", "eval", "resources"])

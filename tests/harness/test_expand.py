@@ -43,9 +43,9 @@ def expand(tmp_path):
 def test_later_places_win(expand, tmp_path):
     """Defaults < profile < base < the ablation's profile < --set: each seen by taking the later ones away."""
     layers = [
-        ("file", "train: {warmup_epochs: 2.0, weight_decay: 0.2, shift: 0.2, lr: 0.2}"),
-        ("base", "train: {weight_decay: 0.3, shift: 0.3, lr: 0.3}"),
-        ("part", "train: {shift: 0.4, lr: 0.4}"),
+        ("file", "train: {warmup_epochs: 2.0, weight_decay: 0.2, grad_clip: 0.2, lr: 0.2}"),
+        ("base", "train: {weight_decay: 0.3, grad_clip: 0.3, lr: 0.3}"),
+        ("part", "train: {grad_clip: 0.4, lr: 0.4}"),
     ]
     said = dict(layers)
     (tmp_path / "profiles").mkdir()
@@ -53,7 +53,7 @@ def test_later_places_win(expand, tmp_path):
     text = GOOD + f"base:\n  {said['base']}\nprofiles:\n  mine:\n    base:\n      {said['part']}\n"
     train = expand(text, profile="mine", overrides=["train.lr=0.5"]).cells[0].config.train
     assert train.epochs == CellConfig().train.epochs
-    assert (train.warmup_epochs, train.weight_decay, train.shift, train.lr) == (2.0, 0.3, 0.4, 0.5)
+    assert (train.warmup_epochs, train.weight_decay, train.grad_clip, train.lr) == (2.0, 0.3, 0.4, 0.5)
 
 
 def test_an_axis_wins_over_the_base(expand):

@@ -6,30 +6,24 @@ from typing import TYPE_CHECKING
 
 from mvmlm.data.phantom.equipment import Stored
 from mvmlm.data.phantom.options import GENERATOR_VERSION
-from mvmlm.data.phantom.records import Breast, Exam, View
+from mvmlm.data.phantom.records import Breast, Exam
+from mvmlm.data.phantom.views import MAGNIFICATION, View
 
 if TYPE_CHECKING:
-    from pydicom.dataset import FileDataset
+    from pydicom.dataset import Dataset, FileDataset
 
 NOTICE = "SIMULATED: a computer-generated phantom, not a patient"
 
-#: VinDr-Mammo's ``metadata.csv``: these 21 columns, the first name twice.
-METADATA_COLUMNS = (
-    "SOP Instance UID", "Series Instance UID", "SOP Instance UID", "Patient's Age", "View Position",
-    "Image Laterality", "Rows", "Columns", "Photometric Interpretation", "Imager Pixel Spacing", "Pixel Spacing",
-    "Pixel Padding Value", "Pixel Padding Range Limit", "Window Center", "Window Width", "Rescale Intercept",
-    "Rescale Slope", "Rescale Type", "Window Center & Width Explanation", "Manufacturer",
-    "Manufacturer's Model Name",
-)  # fmt: skip
-_KEYWORDS = (
-    "PatientAge", "ViewPosition", "ImageLaterality", "Rows", "Columns", "PhotometricInterpretation",
-    "ImagerPixelSpacing", "PixelSpacing", "PixelPaddingValue", "PixelPaddingRangeLimit", "WindowCenter",
-    "WindowWidth", "RescaleIntercept", "RescaleSlope", "RescaleType", "WindowCenterWidthExplanation",
-    "Manufacturer", "ManufacturerModelName",
-)  # fmt: skip
-
-#: SNOMED CT codes of the two projections (DICOM context group 4014).
-_VIEW_CODES = {"CC": ("399162004", "cranio-caudal"), "MLO": ("399368009", "medio-lateral oblique")}
+#: SNOMED CT codes of the projections (DICOM context group 4014) and of modifiers (4015).
+_VIEW_CODES = {
+    "CC": ("399162004", "cranio-caudal"),
+    "MLO": ("399368009", "medio-lateral oblique"),
+    "ML": ("399260004", "medio-lateral"),
+    "LM": ("399352003", "latero-medial"),
+    "AT": ("399368009", "medio-lateral oblique"),
+}
+_AXILLARY_TAIL = ("399011000", "Axillary Tail")
+_MAGNIFICATION = ("399163009", "Magnification")
 
 
 def dataset(exam: Exam, breast: Breast, view: View, stored: Stored, bits: int) -> FileDataset:
@@ -68,22 +62,6 @@ def uid(identifier: str) -> str:
     return f"2.25.{int(identifier, 16)}"
 
 
-def metadata_row(file: FileDataset, image_id: str, series_id: str) -> tuple:
-    """The row of ``metadata.csv``; where the header lacks an attribute the cell is empty."""
-    cells = (file.get(keyword) for keyword in _KEYWORDS)
-    return (image_id, series_id, image_id, *("" if cell is None else _cell(cell) for cell in cells))
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, str | int | float):
-        return value
-    return str([part if isinstance(part, str) and not _number(part) else float(part) for part in value])
-
-
-def _number(text: str) -> bool:
-    return text.replace(".", "", 1).lstrip("-").isdigit()
-
-
 def _say_who(file: FileDataset, exam: Exam) -> None:
     file.PatientID = exam.study_id
     file.PatientName = "SIMULATED"
@@ -101,10 +79,8 @@ def _say_who(file: FileDataset, exam: Exam) -> None:
 
 
 def _say_how(file: FileDataset, exam: Exam, breast: Breast, view: View) -> None:
-    from pydicom.dataset import Dataset
-
     left = breast.laterality == "L"
-    mlo = view.projection.view == "MLO"
+    upright = view.name != "CC"
     file.Modality = "MG"
     file.PresentationIntentType = "FOR PRESENTATION"
     file.ImageType = ["DERIVED", "PRIMARY"]
@@ -112,18 +88,28 @@ def _say_how(file: FileDataset, exam: Exam, breast: Breast, view: View) -> None:
     file.Manufacturer = exam.equipment.manufacturer
     file.ManufacturerModelName = exam.equipment.model
     file.ImageLaterality = breast.laterality
-    file.ViewPosition = view.projection.view
-    file.PatientOrientation = ["A" if left else "P", "F" if mlo else ("R" if left else "L")]
+    file.ViewPosition = view.name
+    file.PatientOrientation = ["A" if left else "P", "F" if upright else ("R" if left else "L")]
     file.BreastImplantPresent = "NO"
     file.PositionerType = "MAMMOGRAPHIC"
     file.BodyPartThickness = round(10 * breast.anatomy.thickness, 1)
-    file.InstanceNumber = 1 + 2 * (not left) + mlo
-    code = Dataset()
-    code.CodeValue, code.CodeMeaning = _VIEW_CODES[view.projection.view]
-    code.CodingSchemeDesignator = "SCT"
-    code.ViewModifierCodeSequence = []
+    file.InstanceNumber = view.number
+    modifiers = [_AXILLARY_TAIL] * (view.name == "AT") + [_MAGNIFICATION] * view.magnified
+    code = _coded(*_VIEW_CODES[view.name])
+    code.ViewModifierCodeSequence = [_coded(*modifier) for modifier in modifiers]
     file.ViewCodeSequence = [code]
+    if view.magnified:
+        file.EstimatedRadiographicMagnificationFactor = MAGNIFICATION
     file.ImagerPixelSpacing = file.PixelSpacing = [round(exam.pixel_mm, 6)] * 2
+
+
+def _coded(value: str, meaning: str) -> Dataset:
+    from pydicom.dataset import Dataset
+
+    code = Dataset()
+    code.CodeValue, code.CodeMeaning = value, meaning
+    code.CodingSchemeDesignator = "SCT"
+    return code
 
 
 def _say_pixels(file: FileDataset, exam: Exam, stored: Stored, bits: int) -> None:
@@ -143,3 +129,30 @@ def _say_pixels(file: FileDataset, exam: Exam, stored: Stored, bits: int) -> Non
     file.VOILUTFunction = "SIGMOID" if machine.sigmoid else "LINEAR"
     file.PresentationLUTShape = "INVERSE" if machine.inverted else "IDENTITY"
     file.PixelData = stored.pixels.astype("<u2").tobytes()
+
+
+def compress(file: FileDataset, syntax: str) -> None:
+    """Compress an image without loss, in place.
+
+    Parameters
+    ----------
+    file : FileDataset
+        As `dataset` returns it.
+    syntax : str
+        UID of JPEG 2000 lossless or of JPEG lossless, selection value 1.
+    """
+    import imagecodecs
+    import numpy as np
+    from pydicom.encaps import encapsulate
+    from pydicom.uid import JPEG2000Lossless
+
+    pixels = np.frombuffer(file.PixelData, "<u2").reshape(file.Rows, file.Columns)
+    if syntax == JPEG2000Lossless:
+        how = {"codecformat": "j2k", "reversible": True, "bitspersample": file.BitsStored, "numthreads": 1}
+        frame = imagecodecs.jpeg2k_encode(pixels, **how)
+    else:
+        frame = imagecodecs.jpeg8_encode(pixels, lossless=True, predictor=1, bitspersample=file.BitsStored)
+    file.PixelData = encapsulate([bytes(frame)])
+    file["PixelData"].VR = "OB"
+    file["PixelData"].is_undefined_length = True
+    file.file_meta.TransferSyntaxUID = syntax

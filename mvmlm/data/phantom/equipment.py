@@ -50,11 +50,17 @@ class Equipment:
     padded: bool
 
 
-EQUIPMENT = (
-    Equipment("Simulated A", "Phantom A1", False, 1.0, 0.0, 0.05, 0.92, 1.00, (0.03, 0.97), False, False, False),
-    Equipment("Simulated B", "Phantom B7", True, 1.0, 0.0, 0.12, 0.88, 1.12, (0.05, 0.93), False, False, True),
-    Equipment("Simulated C", "Phantom C3", False, 2.0, -200.0, 0.10, 0.80, 0.90, (0.00, 1.00), True, True, True),
-)
+#: Machines by their letter. The phantom in VinDr-Mammo's layout has A to C; D and E look unlike them on purpose.
+EQUIPMENT = {
+    machine.manufacturer[-1]: machine
+    for machine in (
+        Equipment("Simulated A", "Phantom A1", False, 1.0, 0.0, 0.05, 0.92, 1.00, (0.03, 0.97), False, False, False),
+        Equipment("Simulated B", "Phantom B7", True, 1.0, 0.0, 0.12, 0.88, 1.12, (0.05, 0.93), False, False, True),
+        Equipment("Simulated C", "Phantom C3", False, 2.0, -200.0, 0.10, 0.80, 0.90, (0.00, 1.00), True, True, True),
+        Equipment("Simulated D", "Phantom D5", False, 1.0, 0.0, 0.03, 0.62, 1.35, (0.02, 0.95), False, True, False),
+        Equipment("Simulated E", "Phantom E2", True, 0.5, 50.0, 0.22, 0.98, 0.78, (0.00, 0.98), True, False, True),
+    )
+}
 
 
 @dataclass(frozen=True)

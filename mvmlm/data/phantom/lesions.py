@@ -9,7 +9,7 @@ import numpy as np
 
 from mvmlm.data.phantom.anatomy import Anatomy
 from mvmlm.data.phantom.findings import ASYMMETRY, CALCIFICATION, DISTORTION, MASS, Finding
-from mvmlm.data.phantom.options import PhantomOptions
+from mvmlm.data.phantom.options import SimulationOptions
 
 #: Form of a mass: share, and probability of each BI-RADS category 3, 4, 5.
 MASSES = {
@@ -29,24 +29,18 @@ OTHERS = {"asymmetry": (0.75, 0.24, 0.01), "distortion": (0.25, 0.60, 0.15)}
 AGE_EFFECT = 0.25
 
 
-def draw(rng: np.random.Generator, anatomy: Anatomy, options: PhantomOptions, age: int) -> tuple[Finding, ...]:
+def draw(rng: np.random.Generator, anatomy: Anatomy, options: SimulationOptions, age: int) -> tuple[Finding, ...]:
     """The findings of one breast; their presence depends on nothing but the rates.
 
     Parameters
     ----------
     rng : Generator
     anatomy : Anatomy
-    options : PhantomOptions
+    options : SimulationOptions
     age : int
         Years; shifts the assessment a little, never the presence.
     """
-    present = rng.random(5) < (
-        options.mass_rate,
-        options.calcification_rate,
-        options.asymmetry_rate,
-        options.distortion_rate,
-        options.benign_rate,
-    )
+    present = rng.random(5) < (*(options.prevalence * rate for rate in options.lesion_rates), options.benign_rate)
     found: list[Finding] = []
     if present[0]:
         found += [_mass(rng, anatomy, age) for _ in range(1 + (rng.random() < 0.12))]

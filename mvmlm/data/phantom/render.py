@@ -14,18 +14,14 @@ import cv2
 import numpy as np
 
 from mvmlm.data.phantom.anatomy import Anatomy, Projection, gland_volume, outline, project_gland
+from mvmlm.data.phantom.exposure import CARCINOMA, FAT, GLAND, Look, expose
 from mvmlm.data.phantom.findings import Finding, body_path, box, grain_path, spicule_path
-from mvmlm.data.phantom.records import Breast, View
+from mvmlm.data.phantom.records import Breast
 from mvmlm.data.phantom.texture import power_law_noise, strands
+from mvmlm.data.phantom.views import MAGNIFICATION, View
 
-#: Linear attenuation at 20 keV [1/cm]: Johns and Yaffe, «X-ray characterisation of normal and neoplastic breast
-#: tissues», Physics in Medicine and Biology 32(6), 675 to 695, 1987 (fat, fibroglandular, carcinoma).
-FAT, GLAND, CARCINOMA = 0.456, 0.802, 0.844
 #: Calcifications [1/cm]: ours, half of dense hydroxyapatite's, for they are porous.
 CALCIUM = 10.0
-#: Quanta that reach the detector without a breast, less those that it loses and those scattered [1/cm²].
-QUANTA = 5e7
-SKIN_CM = 0.16
 #: Structure coarser than this is common to both views; finer is each view's own [cycles/cm].
 FINEST_SHARED = 0.6
 
@@ -47,21 +43,34 @@ class Rendered:
 
 
 def render_breast(
-    breast: Breast, mass_contrast: float = 1.0, calcification_contrast: float = 1.0
+    breast: Breast,
+    mass_contrast: float = 1.0,
+    calcification_contrast: float = 1.0,
+    *,
+    contrast: float = 1.0,
+    noise: float = 1.0,
 ) -> tuple[Rendered, ...]:
-    """Both views of a breast, in the order of ``breast.views``.
-
-    Parameters
-    ----------
-    breast : Breast
-    mass_contrast, calcification_contrast : float
-        Factors on what the bodies and spicules, and what the calcifications of findings add.
-    """
+    """All views of a breast, in the order of ``breast.views``; `Look` has the factors."""
     volume = gland_volume(breast.anatomy)
-    return tuple(_render(breast, view, volume, (mass_contrast, calcification_contrast)) for view in breast.views)
+    look = Look(mass_contrast, calcification_contrast, contrast, noise)
+    return tuple(_render(breast, view, volume, look) for view in breast.views)
 
 
-def _render(breast: Breast, view: View, volume: np.ndarray, contrasts: tuple[float, float]) -> Rendered:
+def magnified(rendered: Rendered, marked: tuple[float, float, float, float]) -> Rendered:
+    """A view round the box ``marked`` [pixels], `MAGNIFICATION` times as large, on a picture of the same size.
+
+    It shows the pixels of the whole view once more: nothing that was too small becomes visible.
+    """
+    height, width = rendered.picture.shape
+    centre = np.array([(marked[0] + marked[2]) / 2, (marked[1] + marked[3]) / 2])
+    size = np.array([width, height]) / MAGNIFICATION
+    left, top = np.clip(centre - size / 2, 0, (width, height) - size)
+    to_view = np.float32([[1 / MAGNIFICATION, 0, left], [0, 1 / MAGNIFICATION, top]])
+    how = {"flags": cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR, "borderMode": cv2.BORDER_REPLICATE}
+    return Rendered(cv2.warpAffine(rendered.picture, to_view, (width, height), **how), ())
+
+
+def _render(breast: Breast, view: View, volume: np.ndarray, look: Look) -> Rendered:
     anatomy = breast.anatomy
     projection, above = _crop(anatomy, view.projection)
     rng = np.random.default_rng(view.seed)
@@ -71,10 +80,10 @@ def _render(breast: Breast, view: View, volume: np.ndarray, contrasts: tuple[flo
     gland = _gland(rng, anatomy, projection, volume, d, w) * _under_skin(edge)
     muscle = _muscle(rng, view.pectoral, projection, d)
     tissue = np.maximum(gland, muscle)
-    tissue += _lesions(breast.findings, projection, tissue, anatomy.thickness, contrasts)
+    tissue += _lesions(breast.findings, projection, tissue, anatomy.thickness, look)
     picture = np.full((view.projection.height, view.projection.width), np.nan, np.float32)
     rows, columns = slice(above, above + projection.height), slice(0, projection.width)
-    picture[rows, columns] = np.where(inside, _expose(rng, tissue, edge, anatomy, projection), np.nan)
+    picture[rows, columns] = np.where(inside, expose(rng, tissue, edge, anatomy, projection, look), np.nan)
     boxes = []
     for finding in breast.findings:
         marked = box(finding, projection, inside)
@@ -100,7 +109,9 @@ def _crop(anatomy: Anatomy, projection: Projection) -> tuple[Projection, int]:
 def _inside(anatomy: Anatomy, projection: Projection, d: np.ndarray, w: np.ndarray) -> np.ndarray:
     """The breast in the picture, nipple included: bool (H, W)."""
     breast = d <= outline(anatomy, projection, w)
-    bump = ((d - np.float32(anatomy.depth)) / np.float32(anatomy.nipple)) ** 2 + (w / np.float32(0.45)) ** 2 <= 1
+    bump = ((d - np.float32(anatomy.depth)) / np.float32(anatomy.nipple)) ** 2 + (
+        w / np.float32(0.45)
+    ) ** 2 <= 1
     return breast | bump
 
 
@@ -124,7 +135,9 @@ def _gland(
     smooth = np.clip(smooth, 0, 1)
     fine = power_law_noise(rng, w.shape, corner=FINEST_SHARED * projection.pixel)
     behind = np.float32(anatomy.depth) - d
-    radius, angle = cv2.cartToPolar(np.ascontiguousarray(np.broadcast_to(behind, w.shape)) + np.float32(0.8), w)
+    radius, angle = cv2.cartToPolar(
+        np.ascontiguousarray(np.broadcast_to(behind, w.shape)) + np.float32(0.8), w
+    )
     angle = np.where(angle > np.pi, angle - np.float32(2 * np.pi), angle)
     lines = strands(rng, radius, angle, radius_step=0.35, angle_step=0.02)
     smooth *= np.float32(0.80)  # gland is run through with fat everywhere
@@ -168,11 +181,11 @@ def _lesions(
     projection: Projection,
     tissue: np.ndarray,
     thickness: float,
-    contrasts: tuple[float, float],
+    look: Look,
 ) -> np.ndarray:
     """What the findings add to ``tissue``: replaced tissue counts with what it was."""
     added = np.zeros_like(tissue)
-    for_mass, for_calcium = (np.float32(contrast / (thickness * (GLAND - FAT))) for contrast in contrasts)
+    for_mass, for_calcium = (np.float32(factor / (thickness * (GLAND - FAT))) for factor in look[:2])
     for finding in findings:
         for rows, columns, path in body_path(finding, projection, tissue.shape):
             material = GLAND if finding.form == "asymmetry" else CARCINOMA
@@ -183,28 +196,3 @@ def _lesions(
         for rows, columns, path in grain_path(finding, projection, tissue.shape):
             added[rows, columns] += path * np.float32(CALCIUM - FAT) * for_calcium
     return added
-
-
-def _expose(
-    rng: np.random.Generator, tissue: np.ndarray, edge: np.ndarray, anatomy: Anatomy, projection: Projection
-) -> np.ndarray:
-    """The picture: rim, skin, quanta, tone.
-
-    The rim of a compressed breast is a half circle in section; machines equalise most of its falling thickness.
-    """
-    roll = np.float32(anatomy.thickness / 2)
-    share = np.sqrt(1 - (1 - np.minimum(edge / roll, 1)) ** 2)  # of the full thickness
-    attenuation = np.float32(anatomy.thickness) * share * (FAT + np.float32(GLAND - FAT) * np.minimum(tissue, 1.5))
-    counts = np.float32(QUANTA * projection.pixel**2) * np.exp(-attenuation)
-    noise = rng.standard_normal(tissue.shape, dtype=np.float32) / np.sqrt(counts)
-    noise *= np.float32(1 / (anatomy.thickness * (GLAND - FAT)))
-    skin = np.exp(-((edge / np.float32(SKIN_CM)) ** 2)) * np.float32(0.16)
-    level = share ** np.float32(0.45) * (np.float32(0.17) + np.float32(0.92) * tissue) + skin + noise
-    return _tone(np.maximum(level, 0))
-
-
-def _tone(level: np.ndarray) -> np.ndarray:
-    """Linear up to 0.7, then ever flatter towards 1: calcifications never run out of range altogether."""
-    knee = np.float32(0.7)
-    over = np.maximum(level - knee, 0) / (1 - knee)
-    return np.minimum(level, knee) + (1 - knee) * over / (1 + over)

@@ -1,7 +1,6 @@
-"""Simulated exams to disk, in VinDr-Mammo's published layout.
+"""Simulated exams to disk, in a real set's published layout: records, pictures, files, tables.
 
-``images/<study_id>/<image_id>.dicom``, ``breast-level_annotations.csv``, ``finding_annotations.csv``,
-``metadata.csv``. The tables are written last: a folder without them is unfinished.
+The tables are written last: a folder without them is unfinished.
 """
 
 from __future__ import annotations
@@ -14,31 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 from pydicom import Dataset
 
-from mvmlm.data.phantom.dicom_file import METADATA_COLUMNS, dataset, metadata_row
+from mvmlm.data.phantom.dicom_file import dataset
 from mvmlm.data.phantom.equipment import store
-from mvmlm.data.phantom.findings import Finding
-from mvmlm.data.phantom.options import PhantomOptions
-from mvmlm.data.phantom.records import Breast, Exam, View, simulate_exam
+from mvmlm.data.phantom.layout import Layout
+from mvmlm.data.phantom.layout_embed import EmbedLayout
+from mvmlm.data.phantom.layout_rsna import RsnaLayout
+from mvmlm.data.phantom.layout_vindr import VinDrLayout
+from mvmlm.data.phantom.options import SimulationOptions
+from mvmlm.data.phantom.records import Breast
 from mvmlm.data.phantom.render import Rendered, render_breast
 from mvmlm.errors import DataError
 
-BREAST_COLUMNS = (
-    "study_id", "series_id", "image_id", "laterality", "view_position", "height", "width",
-    "breast_birads", "breast_density", "split",
-)  # fmt: skip
-FINDING_COLUMNS = (
-    "study_id", "series_id", "image_id", "laterality", "view_position", "height", "width",
-    "breast_birads", "breast_density", "finding_categories", "finding_birads",
-    "xmin", "ymin", "xmax", "ymax", "split",
-)  # fmt: skip
-TABLES = {
-    "breast-level_annotations.csv": BREAST_COLUMNS,
-    "finding_annotations.csv": FINDING_COLUMNS,
-    "metadata.csv": METADATA_COLUMNS,
-}
+LAYOUTS: dict[str, Layout] = {"vindr": VinDrLayout(), "rsna": RsnaLayout(), "embed": EmbedLayout()}
 
 #: Table to the rows that it gets.
 Rows = dict[str, list[tuple]]
@@ -46,7 +34,7 @@ Rows = dict[str, list[tuple]]
 
 def generate(
     out_dir: Path | str,
-    options: PhantomOptions,
+    options: SimulationOptions,
     workers: int = 1,
     progress: Callable[[int, int], Any] | None = None,
 ) -> None:
@@ -56,7 +44,7 @@ def generate(
     ----------
     out_dir : Path
         Made if it is not there.
-    options : PhantomOptions
+    options : SimulationOptions
     workers : int
         Processes; 1 stays in this one. Processes are spawned: a script that calls this with more than one keeps
         its own work under ``if __name__ == "__main__":``.
@@ -78,29 +66,29 @@ def generate(
             done[index] = rows
             if progress is not None:
                 progress(len(done), options.exams)
-        _write_tables(root, [done[index] for index in range(options.exams)])
+        _write_tables(root, LAYOUTS[options.layout], [done[index] for index in range(options.exams)])
     except OSError as error:
         raise DataError(f"cannot write simulated exams to {root}: {error}") from error
 
 
-def write_exam(root: Path, options: PhantomOptions, index: int) -> Rows:
+def write_exam(root: Path, options: SimulationOptions, index: int) -> Rows:
     """Render and write the images of exam ``index``; returns its rows of the tables."""
-    exam = simulate_exam(options, index)
-    folder = root / "images" / exam.study_id
-    folder.mkdir(parents=True, exist_ok=True)
-    rows: Rows = {name: [] for name in TABLES}
-    for breast in exam.breasts:
-        for view, rendered in zip(breast.views, _rendered(breast, options)):
+    layout = LAYOUTS[options.layout]
+    case = layout.simulate(options, index)
+    rows: Rows = {name: [] for name in layout.tables}
+    for breast in case.exam.breasts:
+        for view, rendered in layout.pictures(case, breast, _rendered(breast, options)):
             picture = rendered.picture[:, ::-1] if breast.laterality == "R" else rendered.picture
-            file = dataset(exam, breast, view, store(picture, exam.equipment, options.bits), options.bits)
-            _save(file, folder / f"{view.image_id}.dicom")
-            head, tail = _image_cells(options, exam, breast, view)
-            rows["breast-level_annotations.csv"].append((*head, *tail))
-            rows["finding_annotations.csv"].extend(
-                (*head, *tail[:-1], *cells, tail[-1])
-                for cells in _finding_cells(breast, rendered, options.width)
-            )
-            rows["metadata.csv"].append(metadata_row(file, view.image_id, exam.series_id))
+            stored = store(picture, case.exam.equipment, options.bits)
+            file = dataset(case.exam, breast, view, stored, options.bits)
+            layout.finish(case, view, file)
+            path = root / layout.path(case, breast, view)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _save(file, path)
+            for table, cells in layout.image_rows(case, breast, view, rendered, file):
+                rows[table].append(cells)
+    for table, cells in layout.exam_rows(case):
+        rows[table].append(cells)
     return rows
 
 
@@ -113,18 +101,26 @@ def _save(file: Dataset, path: Path) -> None:
         raise OSError(cause.errno, cause.strerror, str(path)) from error
 
 
-def _rendered(breast: Breast, options: PhantomOptions) -> tuple[Rendered, ...]:
-    return render_breast(breast, options.mass_contrast, options.calcification_contrast)
+def _rendered(breast: Breast, options: SimulationOptions) -> tuple[Rendered, ...]:
+    return render_breast(
+        breast,
+        options.mass_contrast,
+        options.calcification_contrast,
+        contrast=options.contrast,
+        noise=options.noise,
+    )
 
 
-def _exams(root: Path, options: PhantomOptions, workers: int) -> Iterator[tuple[int, Rows]]:
+def _exams(root: Path, options: SimulationOptions, workers: int) -> Iterator[tuple[int, Rows]]:
     """Every exam's index and rows, in the order in which they are done."""
     if workers <= 1:
         for index in range(options.exams):
             yield index, write_exam(root, options, index)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(
+        workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)
+    ) as pool:
         tasks = {pool.submit(write_exam, root, options, index): index for index in range(options.exams)}
         try:
             for task in as_completed(tasks):
@@ -134,29 +130,9 @@ def _exams(root: Path, options: PhantomOptions, workers: int) -> Iterator[tuple[
             raise
 
 
-def _image_cells(options: PhantomOptions, exam: Exam, breast: Breast, view: View) -> tuple[tuple, tuple]:
-    head = (exam.study_id, exam.series_id, view.image_id, breast.laterality, view.projection.view)
-    size = (options.height, options.width)
-    split = "test" if exam.test else "training"
-    return (*head, *size), (f"BI-RADS {breast.birads}", f"DENSITY {exam.density}", split)
-
-
-def _finding_cells(breast: Breast, rendered: Rendered, width: int) -> list[tuple]:
-    """Categories, BI-RADS and box of each finding marked in a view, or one row that says there is none."""
-    cells = [_box_cells(finding, marked, breast.laterality, width) for finding, marked in rendered.boxes]
-    return cells or [("['No Finding']", "", "", "", "", "")]
-
-
-def _box_cells(finding: Finding, marked: tuple[float, ...], laterality: str, width: int) -> tuple:
-    x0, y0, x1, y1 = np.round(marked, 2).tolist()
-    if laterality == "R":
-        x0, x1 = round(width - x1, 2), round(width - x0, 2)
-    known = f"BI-RADS {finding.birads}" if finding.birads_known else ""
-    return str(list(finding.categories)), known, x0, y0, x1, y1
-
-
-def _write_tables(root: Path, exams: list[Rows]) -> None:
-    for name, columns in TABLES.items():
+def _write_tables(root: Path, layout: Layout, exams: list[Rows]) -> None:
+    for name, columns in layout.tables.items():
+        (root / name).parent.mkdir(exist_ok=True)
         with (root / name).open("w", newline="", encoding="utf-8") as handle:
             table = csv.writer(handle, lineterminator="\n")
             table.writerow(columns)

@@ -92,7 +92,10 @@ class Table(Reader):
     releasable = None
     tasks = VinDr.tasks
     layout = "images, and a table that lists them (data.options.csv)"
-    labels: ClassVar[dict[str, str]] = {"all": "as data.options.columns and data.options.labels say; malignancy without a rule is BI-RADS 4 to 6"}
+    labels: ClassVar[dict[str, str]] = {
+        "all": "as data.options.columns and data.options.labels say",
+        "malignancy": "where no rule and no column is given for it: BI-RADS 4 to 6",
+    }
     report_fields = VinDr.report_fields | set(DESCRIPTORS)
     outcome_fields = frozenset({"malignancy"})
 

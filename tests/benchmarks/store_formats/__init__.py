@@ -1,6 +1,6 @@
 """Ways to keep 16-bit images of one size: bytes, and images a second against what the page cache can copy.
 
-Every format holds the same simulated images. They are read turn about, one thread, page cache warm, each image copied
+Every format holds the same simulated images. They are read in turn, one thread, page cache warm, each image copied
 into a batch that was allocated before; the limit is `np.copyto` of the same bytes from a memory-mapped file. Then four
 processes read the same store, and their memory is counted. `docs/image_store.md` has the table.
 """
@@ -20,10 +20,10 @@ import numpy as np
 
 from tests.benchmarks.pictures import SIZE, stored_images
 from tests.benchmarks.store_formats.formats import FORMATS, OURS, Format
-from tests.benchmarks.store_formats.sharing import BATCH, WAYS, one_thread, read_rows, together
+from tests.benchmarks.store_formats.sharing import BATCH, IMAGE_MB, WAYS, one_thread, read_rows, together
 
 IMAGES = 200
-PASSES = 5  # after one that warms up
+PASSES = 7  # after one that warms up
 WRITTEN = 64  # images a write that is timed, `fsync` included
 LIMIT = "limit"
 
@@ -32,7 +32,8 @@ Seconds = dict[tuple[str, str], list[float]]
 
 
 def main() -> None:
-    """Print a line on the limit, one a format, one on grain, three on memory."""
+    """Print a line on the limit, one a format, one a way that several processes may read."""
+    one_thread()
     formats = list(_installed())
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
@@ -42,12 +43,7 @@ def main() -> None:
             write(format, folders[format.name], images)
         seconds = read_all(formats, folders, images)
         writing = write_all(formats, scratch / "again", images[:WRITTEN])
-        limit, first = seconds[LIMIT, "in order"], seconds[OURS, "random"][0]
-        print(
-            f"store: {IMAGES} images of {images[0].nbytes:,} bytes, copied at {_rate(limit):,.0f} images/s (the limit); "
-            f"npy read for the first time by a process, {1 / first:,.0f} images/s",
-            flush=True,
-        )
+        print(limits(seconds), flush=True)
         for format in formats:
             print(line(format, folders[format.name], seconds, writing[format.name]), flush=True)
         for way in WAYS:
@@ -55,9 +51,8 @@ def main() -> None:
 
 
 def _installed() -> Iterator[Format]:
-    missing = {
-        format.needs for format in FORMATS if format.needs and not importlib.util.find_spec(format.needs)
-    }
+    needed = {format.needs for format in FORMATS if format.needs}
+    missing = {package for package in needed if not importlib.util.find_spec(package)}
     if missing:
         print(f"store: left out, not installed: {', '.join(sorted(missing))} (pip install -e '.[bench]')")
     return (format for format in FORMATS if format.needs not in missing)
@@ -86,26 +81,32 @@ def write_all(formats: list[Format], folder: Path, images: np.ndarray) -> dict[s
 
 
 def read_all(formats: list[Format], folders: dict[str, Path], images: np.ndarray) -> Seconds:
-    """Seconds an image of each pass, by format and order, turn about; the first warms up."""
-    one_thread()
+    """Seconds an image of each pass, by format and order, the formats in a new order each pass; the first warms up."""
     readers = {LIMIT: lambda row, out: np.copyto(out, images[row])}
     readers |= {format.name: format.open(folders[format.name]) for format in formats}
     scans = {format.name: format.scan for format in formats if format.scan}
     batch, rng = np.zeros((BATCH, *SIZE), images.dtype), np.random.default_rng(1)
     seconds: Seconds = {}
     for _ in range(PASSES + 1):
-        for name, read in readers.items():
+        for name in rng.permutation(list(readers)).tolist():
             for way, rows in (("random", rng.permutation(len(images))), ("in order", np.arange(len(images)))):
                 started = time.perf_counter()
                 if way == "in order" and name in scans:
                     for i, image in enumerate(scans[name](folders[name])):
                         np.copyto(batch[i % BATCH], image)
                 else:
-                    read_rows(read, rows, batch)
+                    read_rows(readers[name], rows, batch)
                 seconds.setdefault((name, way), []).append((time.perf_counter() - started) / len(images))
                 if not np.array_equal(batch[(len(images) - 1) % BATCH], images[rows[-1]]):
                     raise SystemExit(f"store: {name} gives other pixels than were written")
     return seconds
+
+
+def limits(seconds: Seconds) -> str:
+    """What the page cache can copy; and how fast a process is that has not touched our file before."""
+    copied = ", ".join(f"{way} {_rate(seconds[LIMIT, way][1:]):,.0f}/s" for way in ("random", "in order"))
+    fresh = 1 / seconds[OURS, "random"][0]
+    return f"store, {IMAGES} images of {IMAGE_MB:.2f} MB, copied: {copied} (100 %); {OURS}, first touch: {fresh:,.0f}/s"
 
 
 def line(format: Format, folder: Path, seconds: Seconds, writing: list[float]) -> str:
@@ -114,10 +115,11 @@ def line(format: Format, folder: Path, seconds: Seconds, writing: list[float]) -
     size = sum(path.stat().st_size for path in paths) / IMAGES / 1e6
     on_disk = sum(path.stat().st_blocks * 512 for path in paths) / IMAGES / 1e6
     said = [
-        f"{size:.2f} MB an image ({on_disk:.2f} on disk), {len(paths)} files, written {_rate(writing):,.0f}/s"
+        f"{size:.2f} MB an image ({on_disk:.2f} on disk), {len(paths)} files",
+        f"written {_rate(writing):,.0f}/s",
     ]
     for way in ("random", "in order"):
-        mine, limit = seconds[format.name, way], seconds[LIMIT, "in order"]
+        mine, limit = seconds[format.name, way], seconds[LIMIT, way]
         share = statistics.median(a / b for a, b in zip(limit[1:], mine[1:]))
         said.append(f"{way} {_rate(mine[1:]):,.0f}/s ({100 * share:.0f} %)")
     return f"store {format.name}: {', '.join(said)}; killed: {format.resume}; checksum: {format.checksum}"

@@ -256,9 +256,9 @@ def png_decode(value: bytes) -> np.ndarray:
     return cv2.imdecode(np.frombuffer(value, np.uint8), cv2.IMREAD_UNCHANGED)
 
 
-CHUNKS = "whole chunk files stay; which of them, the writer has to list"
-COMMIT = "goes on from the last commit"
-FOOTER = "unreadable, its footer comes last: from the start"
+CHUNKS = "opens; images not yet written read as black"
+COMMIT = "goes on after the last commit"
+FOOTER = "not readable, its footer comes last"
 FORMATS = (
     Format(OURS, write_npy, open_npy, "goes on, at most 64 images lost", "CRC-32 an image, in the index"),
     Format("zarr raw", partial(write_zarr, codec="raw"), open_zarr, CHUNKS, "crc32c codec, if asked", "zarr"),
@@ -288,12 +288,10 @@ FORMATS = (
         "webdataset tar",
         write_tar,
         open_tar,
-        "the last sample is cut off; how many are whole, a scan tells",
+        "its end is cut off; a scan tells what is whole",
         "CRC-32 in each PNG",
         "webdataset",
         scan_tar,
     ),
-    Format(PNG, write_png, open_png, "a half-written file looks like a file", "CRC-32 in each PNG"),
+    Format(PNG, write_png, open_png, "opens; the last file may be half an image", "CRC-32 in each PNG"),
 )
-
-

@@ -25,11 +25,10 @@ def read_rows(read: Read, rows: np.ndarray, batch: np.ndarray) -> None:
 
 def one_thread() -> None:
     """Keep the libraries that would take more to one."""
+    import cv2
     import pyarrow as pa
 
-    from mvmlm.data.prepare import one_thread
-
-    one_thread()
+    cv2.setNumThreads(1)
     pa.set_cpu_count(1)
 
 
@@ -46,11 +45,11 @@ def _kept(folder: Path) -> Read:
     return again
 
 
-WAYS = {OURS: (OURS, open_npy), "png files": (PNG, open_png), "png, kept": (PNG, _kept)}
+WAYS = {OURS: (OURS, open_npy), PNG: (PNG, open_png), "png, kept": (PNG, _kept)}
 
 
 def together(way: str, folder: Path, images: int) -> str:
-    """Memory of processes that have each read a whole store, and still hold it open."""
+    """Images a second of processes that each read a whole store, and the memory that they hold for it."""
     context = multiprocessing.get_context("spawn")
     barrier, queue = context.Barrier(PROCESSES), context.Queue()
     arguments = (way, folder, images, barrier, queue)
@@ -76,7 +75,7 @@ def _reader(way: str, folder: Path, images: int, barrier: Any, queue: Any, seed:
     rows, seconds = np.random.default_rng(seed).permutation(images), []
     barrier.wait()
     before = psutil.Process().memory_full_info()
-    for _ in range(2):
+    for _ in range(2):  # the first pass fills what there is to fill
         barrier.wait()
         started = time.perf_counter()
         read_rows(read, rows, batch)

