@@ -89,10 +89,11 @@ def unneeded(
     ]
     leftovers = {
         home.work: "checkpoint of unfinished work",
-        home.store / "tmp": "half-written",
         home.logs: "log",
         home.root / "tune": "scratch of a killed run",
     }
+    for path in store.half_written():
+        found.append(Removable(f"tmp/{path.name}", path, folder_bytes(path), "", "half-written"))
     for folder, why in leftovers.items():
         for path in sorted(p for p in folder.glob("*") if p.name not in needed):
             size = folder_bytes(path) if path.is_dir() else path.stat().st_size

@@ -11,6 +11,7 @@ from harness.expand import Cell
 from harness.facts import Facts
 from harness.keys import canonical, content_key
 from harness.stages import ORDER, STAGES, BaselineStage, Node, Stage
+from harness.stages.images import over_limit
 from harness.store import Store
 from harness.wording import level_name
 
@@ -80,6 +81,12 @@ class Plan:
     def cached(self, store: Store) -> set[str]:
         """Keys of the stages that are in the store."""
         return {key for key, node in self.nodes.items() if store.has(node.stage, key)}
+
+    def over_limit(self, store: Store) -> list[str]:
+        """What is wrong with finished image stores: more of their images are bad than this run allows."""
+        nodes = [node for node in self.nodes.values() if node.stage == "images"]
+        cards = {node.key: store.card("images", node.key) for node in nodes}
+        return [why for node in nodes if (card := cards[node.key]) and (why := over_limit(node, card.summary))]
 
     def needed(self, store: Store) -> list[Node]:
         """Stages to run: those that an unfinished cell stands on and that are not in the store."""

@@ -140,13 +140,19 @@ class Store:
 
     def sweep(self) -> int:
         """Remove what dead processes of this host left half-written; returns the number of folders."""
-        swept = 0
-        for folder in self.root.glob("tmp/*"):
+        left = self.half_written()
+        for folder in left:
+            shutil.rmtree(folder, ignore_errors=True)
+        return len(left)
+
+    def half_written(self) -> list[Path]:
+        """Folders that dead processes of this host were filling."""
+        found = []
+        for folder in sorted(self.root.glob("tmp/*")):
             host, _, pid = folder.name.rpartition("@")[2].rpartition("-")
             if host == socket.gethostname() and pid.isdigit() and not Path(f"/proc/{pid}").exists():
-                shutil.rmtree(folder, ignore_errors=True)
-                swept += 1
-        return swept
+                found.append(folder)
+        return found
 
     def _temporary(self, stage: str, key: str) -> Path:
         return self.root / "tmp" / f"{stage}-{key}@{socket.gethostname()}-{os.getpid()}"
@@ -173,6 +179,7 @@ class Store:
                 bytes=folder_bytes(temporary),
                 summary=summary,
             )
+            _sync(temporary)
             write_json(temporary / CARD, asdict(card))
             final.parent.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(final, ignore_errors=True)  # a folder without a card is no stage
@@ -205,6 +212,17 @@ def write_json(path: Path, value: Any) -> None:
         file.write("\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    """Bring a folder's files to the disk: a card must not outlive what it speaks of."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def folder_bytes(folder: Path) -> int:

@@ -35,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from harness.facts import Facts
     from harness.home import Home
     from harness.plan import plan_stage
+    from harness.stages.images import over_limit
     from harness.store import Store
     from mvmlm.errors import DataError
 
@@ -47,12 +48,15 @@ def run(args: argparse.Namespace) -> int:
         raise DataError("; ".join(facts.missing.values()))
     home.check_writable()
     cores = float(args.workers or os.cpu_count() or 1)
+    home.prepared.mkdir(exist_ok=True)
     for node in nodes:
+        (home.prepared / node.key).write_text(config.data.name)
         _publish(replace(node, resources={**node.resources, "cpu": cores}), home, console)
     images = nodes[-1]
-    home.prepared.mkdir(exist_ok=True)
-    (home.prepared / images.key).write_text(config.data.name)
-    store, card = Store(home.store), Store(home.store).card("images", images.key)
+    store = Store(home.store)
+    card = store.card("images", images.key)
+    if why := over_limit(images, card.summary):
+        raise DataError(why)
     folder = store.path("images", images.key)
     _tell(console, card.summary, card.seconds, folder)
     if args.out:
@@ -76,13 +80,15 @@ def _publish(node: Node, home: Home, console: Console) -> None:
 
 
 def _tell(console: Console, summary: dict, seconds: float, folder: Path) -> None:
+    from rich.text import Text
+
     size = f"{summary['height']}×{summary['width']}, {summary['bytes'] / 2**30:.2f} GiB"
     rate = f", {summary['images'] / seconds:.1f} images/s" if seconds > 1 else ""
     console.print(f"{summary['images']:,} images at {size}, in {seconds:.0f} s{rate}")
     if summary["set_aside"]:
         console.print(f"{summary['set_aside']:,} set aside: {folder / 'bad_files.csv'}", soft_wrap=True)
     for note in summary["notes"]:
-        console.print(f"[yellow]note[/yellow] {note}", soft_wrap=True)
+        console.print(Text.assemble(("note ", "yellow"), note), soft_wrap=True)
     console.print(f"store   {folder}", style="dim", soft_wrap=True)
 
 

@@ -21,13 +21,19 @@ def run(args: argparse.Namespace) -> int:
     from harness.home import Home
     from harness.steps import Steps
     from mvmlm.data.image_store import ImageStore
+    from mvmlm.errors import DataError
 
     console = Console(highlight=False)
     home = Home.find(args.home)
     folders = [Path(args.folder)] if args.folder else sorted((home.store / "images").glob("*/"))
     damaged = 0
     for folder in folders:
-        store = ImageStore.open(folder)
+        try:
+            store = ImageStore.open(folder)
+        except DataError as error:
+            console.print(str(error), soft_wrap=True, markup=False)
+            damaged += 1
+            continue
         bad = []
         with Steps(console, "verify", "images") as steps:
             for row in range(len(store)):
@@ -36,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         damaged += len(bad)
         names = ", ".join(store.exams["path"].iloc[bad[:5]])
         said = f"{len(bad)} damaged ({names}); remove the folder and prepare again" if bad else "all as written"
-        console.print(f"{folder}: {len(store):,} images, {said}", soft_wrap=True)
+        console.print(f"{folder}: {len(store):,} images, {said}", soft_wrap=True, markup=False)
     if not folders:
         console.print(f"{home.store}: no prepared images")
     return 1 if damaged else 0

@@ -29,6 +29,7 @@ def run(args: argparse.Namespace) -> int:
 
     from harness.cli.plan import show_plan
     from harness.home import Home
+    from harness.store import Store
     from mvmlm.errors import DataError
 
     console = Console(highlight=False)
@@ -39,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
     if plan.missing:
         raise DataError("; ".join(plan.missing.values()))
     home.check_writable()
+    if too_bad := plan.over_limit(Store(home.store)):
+        raise DataError("; ".join(too_bad))
 
     from harness.comparison import check_table, write_comparison
     from harness.runner import run as execute

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.stages.base import Context, Stage
+from harness.stages.base import Context, Node, Stage
 from harness.stages.dataset import data_inputs, data_runtime, data_slice, take_in
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ class ImagesStage(Stage):
     def config(self, cell: CellConfig, facts: Facts) -> dict:
         return {
             **data_slice(cell, facts),
-            "max_bad_share": cell.data.max_bad_share,
             "follow_links": cell.data.follow_links,
             "images": cell.images.model_dump(mode="json"),
         }
@@ -31,7 +30,7 @@ class ImagesStage(Stage):
         return data_inputs(cell, facts)
 
     def runtime(self, cell: CellConfig) -> dict:
-        return data_runtime(cell)
+        return {**data_runtime(cell), "max_bad_share": cell.data.max_bad_share}
 
     def run(self, context: Context) -> dict:
         from harness.stages.licence import release_note, write_licence
@@ -47,7 +46,7 @@ class ImagesStage(Stage):
             follow_links=context.config["follow_links"],
             set_aside=intake.set_aside,
             workers=context.threads,
-            max_bad_share=context.config["max_bad_share"],
+            max_bad_share=context.runtime["max_bad_share"],
             work_dir=context.work,
             progress=context.progress,
         )
@@ -55,6 +54,17 @@ class ImagesStage(Stage):
         write_licence(context.out, reader)
         notes = [*release_note(reader), *_notes(summary, intake, context.config["data"])]
         return {**summary, "apart": intake.apart, "notes": notes}
+
+
+def over_limit(node: Node, summary: dict) -> str:
+    """Why a finished store cannot be used: more of it is bad than this run's limit allows; empty where it can."""
+    total, limit = summary["images"] + summary["bad"], node.runtime["max_bad_share"]
+    if summary["bad"] <= limit * total + 1e-9:
+        return ""
+    return (
+        f"{summary['bad']} of {total} images of {node.config['data']} cannot be used, more than "
+        f"data.max_bad_share={limit:g} allows: {'; '.join(summary['set_aside_examples'])}"
+    )
 
 
 def _notes(summary: dict, intake: Intake, data: str) -> list[str]:
@@ -71,6 +81,8 @@ def _notes(summary: dict, intake: Intake, data: str) -> list[str]:
             f"{summary['flipped_against_tag']} of {of} images of {data} have the chest wall on the other side than "
             "their laterality says"
         )
+    if summary["regions_lost"]:
+        notes.append(f"{summary['regions_lost']} marked regions of {data} are lost: their mask files cannot be used")
     if summary["same_pixels"]:
         across = summary["same_across_splits"]
         notes.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,13 +12,18 @@ import pandas as pd
 
 from mvmlm.data.exam_table import breast_table
 from mvmlm.data.image_store import BAD, BREASTS, DTYPE, INDEX, PIXELS, SETTINGS
+from mvmlm.data.intake import BOTH_SIDES
+from mvmlm.data.journal import NAME as JOURNAL
 from mvmlm.data.journal import Journal
-from mvmlm.data.prepare import Job
-from mvmlm.data.workers import in_order
+from mvmlm.data.prepare import SHORT_OF_MEMORY, TOO_SLOW, Job
+from mvmlm.data.workers import CRASHED, in_order
 from mvmlm.errors import DataError
 
+ROUNDING = 1e-9  # 0.29 × 100 is a little less than 29
 DIM = 0.25  # of the grey range: an image that stays below it was written with fewer bits than its file has
-SAID = ("without_window", "brightest")  # of each image; the rest of what a worker says goes into the index
+PASSING = (TOO_SLOW, SHORT_OF_MEMORY, CRASHED)  # reasons that may not hold at another time
+AGAIN = ["again"]  # a stamp that no file has
+SAID = ("without_window", "brightest", "regions_lost")  # of each image; what else a worker says goes into the index
 AS_IS = ("crc32", "source_height", "source_width", "source_bits")
 
 
@@ -33,7 +39,7 @@ def build_image_store(
     reduced: bool = False,
     follow_links: bool = False,
     set_aside: pd.DataFrame | None = None,
-    workers: int = 1,
+    workers: int = 0,
     max_bad_share: float = 0.02,
     work_dir: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -57,16 +63,21 @@ def build_image_store(
         Whether symbolic links may lead out of ``root``.
     set_aside : DataFrame, optional
         ``image_id, path, reason`` of rows that the reader has set aside already; they count as bad.
+    workers : int
+        Processes; 0 stays in this one.
     work_dir : Path, optional
-        Where the unfinished pixels and their journal lie; ``out_dir`` by default. On the same disk as ``out_dir``.
+        Where the unfinished pixels and their journal lie; ``out_dir`` by default. Another folder is left as it is, for
+        the caller to remove once ``out_dir`` is safe.
 
     Returns
     -------
     dict
-        ``images, set_aside, set_aside_examples, flipped_against_tag, without_window, dim, same_pixels,
-        same_pixels_examples, same_across_splits, height, width, bytes``: ``without_window`` counts DICOM files that
+        ``images, set_aside, bad, set_aside_examples, flipped_against_tag, without_window, dim, regions_lost, same_pixels,
+        same_pixels_examples, same_across_splits, height, width, bytes``; ``bad`` of those set
+        aside count towards ``max_bad_share``; ``without_window`` counts DICOM files that
         were read by their extremes for want of a window, ``dim`` images that use less than a quarter of the grey
-        range, ``same_pixels`` images that are byte for byte another one.
+        range, ``regions_lost`` marked regions whose mask files cannot be used, ``same_pixels`` images that are byte for
+        byte another one.
 
     Raises
     ------
@@ -79,24 +90,44 @@ def build_image_store(
     settings = dict(height=height, width=width, intensity=intensity, crop=crop, reduced=reduced)
     jobs = image_jobs(exams, root, {**settings, "follow_links": follow_links})
     bad = [] if set_aside is None else list(zip(set_aside["path"].astype(str), set_aside["reason"]))
-    limit = _Limit(bad, len(jobs) + len(bad), max_bad_share, root)
-    with Journal.open(work_dir, PIXELS, jobs, image_bytes=height * width * DTYPE.itemsize) as journal:
-        for number, _, said in journal.entries:
-            limit.count(exams["path"].iloc[number], said)
-        done = len(journal.entries)
-        for job, pixels, said in in_order(jobs[done:], workers):
-            limit.count(exams["path"].iloc[job.number], said)
-            journal.add(job.number, pixels, said)
+    limit = _Limit(bad, len(jobs), max_bad_share, root)
+    with Journal.open(work_dir, PIXELS, jobs, height * width * DTYPE.itemsize, _stamp) as journal:
+        for entry in journal.entries:
+            limit.count(jobs[entry.number].path, entry.said)
+        for job, pixels, said in in_order(jobs[len(journal.entries) :], workers):
+            limit.count(job.path, said)
+            stamp = None if pixels is not None else AGAIN if said.startswith(PASSING) else _stamp(job)
+            journal.add(job.number, pixels, said, stamp)
             if progress:
                 progress(job.number + 1, len(jobs))
         entries = journal.finish(len(jobs), (height, width), DTYPE)
-    kept = [(number, said) for number, stored, said in entries if stored]
+    kept = [(entry.number, entry.said) for entry in entries if entry.stored]
     if not kept:
         raise DataError(f"{root}: none of {len(jobs)} images can be used ({bad[0][0]}: {bad[0][1]})")
     summary = _write_tables(out_dir, exams, kept, bad, settings)
-    if work_dir != out_dir:
-        os.replace(work_dir / PIXELS, out_dir / PIXELS)
+    if work_dir == out_dir:
+        (out_dir / JOURNAL).unlink()
+    else:
+        _link(work_dir / PIXELS, out_dir / PIXELS)
     return summary
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same file under a second name; a copy where the two are on different disks."""
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _stamp(job: Job) -> list | None:
+    """What tells that a file has changed: its size and time; None where there is none."""
+    try:
+        found = (Path(job.root) / job.path).stat()
+    except OSError:
+        return None
+    return [found.st_size, found.st_mtime_ns]
 
 
 def image_jobs(exams: pd.DataFrame, root: Path, settings: dict) -> list[Job]:
@@ -112,9 +143,11 @@ def image_jobs(exams: pd.DataFrame, root: Path, settings: dict) -> list[Job]:
 class _Limit:
     """Counts what cannot be used, and stops the work when it is too much."""
 
-    def __init__(self, bad: list[tuple[str, str]], total: int, share: float, root: Path) -> None:
-        self.bad, self.total, self.share, self.root = bad, total, share, root
-        self.before, self.seen = len(bad), 0
+    def __init__(self, bad: list[tuple[str, str]], images: int, share: float, root: Path) -> None:
+        self.bad, self.share, self.root = bad, share, root
+        self.excused = sum(reason == BOTH_SIDES for _, reason in bad)
+        self.before, self.seen = len(bad) - self.excused, 0
+        self.total = self.before + images
         self._check()
 
     def count(self, path: str, said: dict | str) -> None:
@@ -125,12 +158,13 @@ class _Limit:
             self._check()
 
     def _check(self) -> None:
-        if len(self.bad) <= self.share * self.total:
+        count = len(self.bad) - self.excused
+        if count <= self.share * self.total + ROUNDING:
             return
-        examples = "; ".join(f"{path}: {reason}" for path, reason in self.bad[:3])
+        examples = "; ".join(f"{path}: {why}" for path, why in self.bad if why != BOTH_SIDES)
         raise DataError(
-            f"{self.root}: {len(self.bad)} of the first {self.seen + self.before} images (of {self.total}) cannot be "
-            f"used, more than data.max_bad_share={self.share:g} allows: {examples}"
+            f"{self.root}: {count} of the first {self.seen + self.before} images (of {self.total}) cannot be "
+            f"used, more than data.max_bad_share={self.share:g} allows: {examples[:400]}"
         )
 
 
@@ -140,7 +174,7 @@ def _write_tables(
     numbers = [number for number, _ in kept]
     said = pd.DataFrame([entry for _, entry in kept])
     index = exams.iloc[numbers].reset_index(drop=True)
-    index["boxes"] = said.pop("boxes").where(index["boxes"].notna()).astype("string")
+    index["boxes"] = said.pop("boxes").replace("", pd.NA).astype("string")
     as_is = said[list(AS_IS)]
     transform = said.drop(columns=[*AS_IS, *SAID]).add_prefix("transform_")
     index = index.join(transform).join(as_is)
@@ -151,10 +185,12 @@ def _write_tables(
     summary = {
         "images": len(kept),
         "set_aside": len(bad),
+        "bad": sum(reason != BOTH_SIDES for _, reason in bad),
         "set_aside_examples": [f"{p}: {r}" for p, r in bad[:3]],
         "flipped_against_tag": int(((index["laterality"] == "R") != index["transform_flipped"]).sum()),
         "without_window": int(said["without_window"].sum()),
         "dim": int((said["brightest"] < DIM).sum()),
+        "regions_lost": int(said["regions_lost"].sum()),
         **_same(index),
         "height": height,
         "width": width,

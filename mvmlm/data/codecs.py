@@ -94,9 +94,9 @@ def decode_reduced(frame: bytes, reduce: int) -> np.ndarray:
     image.load()
     found = np.asarray(image)
     precision = codestream_precision(frame)
-    if found.dtype == np.uint8 or found.ndim != 2:
-        return found
-    return (found.astype(np.uint16) >> (16 - precision)).astype(np.uint16)
+    if found.dtype == np.uint8:
+        return found >> max(0, 8 - precision)
+    return found.astype(np.uint16) >> (16 - precision)
 
 
 def reducible(shape: tuple[int, int], most: float) -> int:

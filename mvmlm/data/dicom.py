@@ -45,7 +45,7 @@ def read_dicom(path: Path, intensity: Intensity = "voi", *, target: tuple[int, i
     if photometric not in ("MONOCHROME1", "MONOCHROME2"):
         raise DataError(f"{path}: photometric interpretation {photometric!r}; expected MONOCHROME1 or MONOCHROME2")
     try:
-        stored, scale = _stored(dataset, intensity, target)
+        stored, reduce = _stored(dataset, intensity, target)
     except Exception as error:  # decoders fail in many ways
         raise DataError(
             f"{path}: pixel data cannot be decoded, truncated perhaps ({_said(error)})"
@@ -53,12 +53,12 @@ def read_dicom(path: Path, intensity: Intensity = "voi", *, target: tuple[int, i
     if stored.ndim != 2:
         raise DataError(f"{path}: has {stored.ndim} dimensions of pixels; expected one plane of grey values")
     try:
-        return _shown(dataset, stored, scale, intensity)
+        return _shown(dataset, stored, reduce, intensity)
     except Exception as error:
         raise DataError(f"{path}: its header cannot be applied ({_said(error)})") from error
 
 
-def _stored(dataset: Any, intensity: Intensity, target: tuple[int, int] | None) -> tuple[np.ndarray, float]:
+def _stored(dataset: Any, intensity: Intensity, target: tuple[int, int] | None) -> tuple[np.ndarray, int]:
     from mvmlm.data.codecs import REDUCIBLE, decode, decode_reduced
 
     if target and dataset.file_meta.TransferSyntaxUID in REDUCIBLE and dataset.PixelRepresentation == 0:
@@ -67,9 +67,8 @@ def _stored(dataset: Any, intensity: Intensity, target: tuple[int, int] | None) 
         frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
         reduce = _how_far(dataset, frame, intensity, target)
         if reduce:
-            found = decode_reduced(frame, reduce)
-            return found, found.shape[0] / int(dataset.Rows)
-    return decode(dataset), 1.0
+            return decode_reduced(frame, reduce), reduce
+    return decode(dataset), 0
 
 
 def _how_far(dataset: Any, frame: bytes, intensity: Intensity, target: tuple[int, int]) -> int:
@@ -81,7 +80,7 @@ def _how_far(dataset: Any, frame: bytes, intensity: Intensity, target: tuple[int
     glance = reducible(shape, min(most, np.ceil(np.log2(max(1, max(shape) / GLANCE)))))
     if glance == 0:
         return 0
-    small = _shown(dataset, decode_reduced(frame, glance), 1.0, intensity)
+    small = _shown(dataset, decode_reduced(frame, glance), glance, intensity)
     mask = breast_mask(small.values)
     if not mask.any():
         return 0
@@ -90,7 +89,7 @@ def _how_far(dataset: Any, frame: bytes, intensity: Intensity, target: tuple[int
     return reducible(shape, min(most, np.floor(np.log2(max(1, shrink)))))
 
 
-def _shown(dataset: Any, stored: np.ndarray, scale: float, intensity: Intensity) -> Image:
+def _shown(dataset: Any, stored: np.ndarray, reduce: int, intensity: Intensity) -> Image:
     from mvmlm.data.header import laterality_and_view
 
     bits = 8 * stored.dtype.itemsize
@@ -99,11 +98,26 @@ def _shown(dataset: Any, stored: np.ndarray, scale: float, intensity: Intensity)
     if not stored.dtype.isnative:
         stored = stored.astype(stored.dtype.newbyteorder("="))
     stored = stored.view(f"u{stored.dtype.itemsize}")
-    values = pattern_values(dataset, bits, native=not dataset.file_meta.TransferSyntaxUID.is_encapsulated)
+    values = pattern_values(dataset, bits, _precision(dataset))
     table = grey_table(dataset, values, intensity, lambda: _present(stored, bits))
     laterality, view = laterality_and_view(dataset)
     shown = bool(dataset.get("VOILUTSequence")) or has_window(dataset)
-    return Image(stored, table, Meta(laterality, view, intensity == "voi" and not shown), scale)
+    meta = Meta(laterality, view, intensity == "voi" and not shown)
+    return Image(stored, table, meta, reduce, (int(dataset.Rows), int(dataset.Columns)))
+
+
+def _precision(dataset: Any) -> int | None:
+    """Bits of a value by its codec's own account, where it has one; None for uncompressed pixels."""
+    from mvmlm.data.codecs import REDUCIBLE, codestream_precision
+
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if not syntax.is_encapsulated:
+        return None
+    if syntax not in REDUCIBLE:
+        return int(dataset.BitsStored)
+    from pydicom.encaps import get_frame
+
+    return codestream_precision(get_frame(dataset.PixelData, 0, number_of_frames=1))
 
 
 def _present(stored: np.ndarray, bits: int) -> np.ndarray:

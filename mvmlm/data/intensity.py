@@ -17,26 +17,27 @@ Intensity = Literal["voi", "percentile"]
 STEEPEST = 60.0  # exponent beyond which a sigmoid is 0 or 1 in float32
 
 
-def pattern_values(dataset: Any, bits: int, *, native: bool) -> np.ndarray:
+def pattern_values(dataset: Any, bits: int, precision: int | None) -> np.ndarray:
     """What each bit pattern of a stored pixel means, int64 (2**bits,).
 
-    Uncompressed pixels may carry overlays or rubbish above Bits Stored, which are no part of the value (DICOM PS3.5,
-    8.1.1): there only the low bits count. What a codec puts out counts as it is, for some files' Bits Stored is too
-    small; but the sign of signed pixels is the highest of the stored bits.
+    Uncompressed pixels may carry overlays or rubbish beside the bits from High Bit down, Bits Stored of them, which
+    alone are the value (DICOM PS3.5, 8.1.1). What a codec puts out counts as it is, for some files' Bits Stored is too
+    small; but the sign of signed pixels is the highest of the bits that the codec has.
 
     Parameters
     ----------
     bits : int
         Width of the decoded array: 8 or 16.
-    native : bool
-        Whether the transfer syntax is uncompressed.
+    precision : int or None
+        Bits of a value by its codec's account; None for uncompressed pixels.
     """
     patterns = np.arange(2**bits, dtype=np.int64)
-    signed = dataset.PixelRepresentation == 1
-    width = int(dataset.BitsStored) if native or signed else bits
-    if not 1 <= width <= bits:
-        raise ValueError(f"Bits Stored is {width} of {bits}")
-    values = patterns & (2**width - 1)
+    stored, signed = int(dataset.BitsStored), dataset.PixelRepresentation == 1
+    width = stored if precision is None else max(stored, precision) if signed else bits
+    shift = max(0, int(dataset.get("HighBit", stored - 1)) + 1 - stored) if precision is None else 0
+    if not 1 <= width <= bits - shift:
+        raise ValueError(f"Bits Stored is {width} of {bits}, High Bit {width + shift - 1}")
+    values = (patterns >> shift) & (2**width - 1)
     if signed:
         sign = 1 << (width - 1)
         values = (values ^ sign) - sign
@@ -123,13 +124,9 @@ def _padding(dataset: Any, values: np.ndarray) -> np.ndarray | None:
     if value is None:
         return None
     limit = dataset.get("PixelPaddingRangeLimit")
-    low, high = sorted(_signed(int(v), dataset) for v in (value, value if limit is None else limit))
+    patterns = [int(v) % len(values) for v in (value, value if limit is None else limit)]
+    low, high = sorted(values[patterns])  # as the pixels are: masked, and with their sign, whatever the writer thought
     return (values >= low) & (values <= high)
-
-
-def _signed(value: int, dataset: Any) -> int:
-    """Some writers give the padding of signed pixels as an unsigned number of the same 16 bits."""
-    return value - 2**16 if dataset.PixelRepresentation == 1 and value >= 2**15 else value
 
 
 def _first(value: Any) -> Any:

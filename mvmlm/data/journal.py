@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -20,8 +21,24 @@ from mvmlm.data.prepare import Job
 NAME = "journal.jsonl"
 EVERY_IMAGES, EVERY_S = 64, 5.0  # a kill loses at most so much work
 
-#: Number of the image, whether its pixels are stored, and what there is to say or why it is bad.
-Entry = tuple[int, bool, dict | str]
+
+class Entry(NamedTuple):
+    """One image that is done.
+
+    Attributes
+    ----------
+    stored : bool
+        Whether its pixels are there.
+    said : dict or str
+        What there is to say of it, or why it is bad.
+    stamp : list or None
+        Of a bad one: what its file looked like. Where that has changed, it is tried again.
+    """
+
+    number: int
+    stored: bool
+    said: dict | str
+    stamp: list | None
 
 
 class Journal:
@@ -30,7 +47,7 @@ class Journal:
     Attributes
     ----------
     entries : list of Entry
-        What earlier, interrupted builds have done.
+        What is safely there; at first, what earlier, interrupted builds have done.
     """
 
     def __init__(self, pixels: BinaryIO, lines: BinaryIO, folder: Path, entries: list[Entry]) -> None:
@@ -40,22 +57,42 @@ class Journal:
         self._saved_at = time.monotonic()
 
     @classmethod
-    def open(cls, folder: Path, name: str, jobs: Sequence[Job], image_bytes: int) -> Journal:
-        """Go on with the build in ``folder``, or begin one where there is none, or one of other jobs."""
+    def open(
+        cls,
+        folder: Path,
+        name: str,
+        jobs: Sequence[Job],
+        image_bytes: int,
+        stamp: Callable[[Job], list | None],
+    ) -> Journal:
+        """Go on with the build in ``folder``, or begin one where there is none, or one of other jobs.
+
+        Parameters
+        ----------
+        stamp : callable
+            What the file of a job looks like now. From the first bad image whose file has changed, all is done again.
+        """
         identity = _identity(jobs)
         entries = _read(folder / NAME, identity)
+        changed = (e.number for e in entries if not e.stored and e.stamp != stamp(jobs[e.number]))
+        entries = entries[: next(changed, len(entries))]
         pixels = folder / name
-        stored = sum(stored for _, stored, _ in entries)
-        if not pixels.is_file() or pixels.stat().st_size < HEADER + stored * image_bytes:
-            entries, stored = [], 0
-        lines = (folder / NAME).open("wb")
+        size = HEADER + image_bytes * sum(entry.stored for entry in entries)
+        if not pixels.is_file() or pixels.stat().st_size < size:
+            entries, size = [], HEADER
+        fresh = folder / f"{NAME}.new"  # takes the old one's place whole, so that a kill here loses nothing
+        with fresh.open("wb") as file:
+            file.write(json.dumps({"jobs": identity}).encode() + b"\n" + _lines(entries))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, folder / NAME)
         file = pixels.open("r+b" if entries else "wb")
-        journal = cls(file, lines, folder, entries)
-        lines.write(json.dumps({"jobs": identity}).encode() + b"\n")
-        journal._write(entries)
-        file.truncate(HEADER + stored * image_bytes) if entries else file.write(b"\0" * HEADER)
-        file.seek(0, os.SEEK_END)
-        return journal
+        if entries:
+            file.truncate(size)
+            file.seek(size)
+        else:
+            file.write(b"\0" * HEADER)
+        return cls(file, (folder / NAME).open("ab"), folder, entries)
 
     def __enter__(self) -> Journal:
         return self
@@ -67,44 +104,42 @@ class Journal:
             self._pixels.close()
             self._lines.close()
 
-    def add(self, number: int, pixels: bytes | None, said: dict | str) -> None:
+    def add(self, number: int, pixels: bytes | None, said: dict | str, stamp: list | None) -> None:
         """The next image."""
         if pixels is not None:
             self._pixels.write(pixels)
-        self._fresh.append((number, pixels is not None, said))
+        self._fresh.append(Entry(number, pixels is not None, said, stamp))
         if len(self._fresh) >= EVERY_IMAGES or time.monotonic() - self._saved_at > EVERY_S:
             self._save()
 
     def finish(self, total: int, shape: tuple[int, int], dtype: np.dtype) -> list[Entry]:
-        """Write the header of the ``.npy`` file, drop the journal; all entries."""
+        """Write the header of the ``.npy`` file; all entries. The journal stays, until what follows is safe, too."""
         self._save()
         if len(self.entries) != total:
             raise AssertionError(f"{len(self.entries)} of {total} images are journalled")
-        stored = sum(stored for _, stored, _ in self.entries)
+        stored = sum(entry.stored for entry in self.entries)
         self._pixels.seek(0)
         self._pixels.write(_header((stored, *shape), dtype))
         self._pixels.flush()
         os.fsync(self._pixels.fileno())
-        (self._folder / NAME).unlink()
         return self.entries
 
     def _save(self) -> None:
         if self._fresh:
-            self._pixels.flush()
-            os.fsync(self._pixels.fileno())
-            self._write(self._fresh)
+            for file, content in ((self._pixels, b""), (self._lines, _lines(self._fresh))):
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
             self.entries.extend(self._fresh)
             self._fresh = []
         self._saved_at = time.monotonic()
 
-    def _write(self, entries: list[Entry]) -> None:
-        self._lines.writelines(json.dumps(entry).encode() + b"\n" for entry in entries)
-        self._lines.flush()
+
+def _lines(entries: list[Entry]) -> bytes:
+    return b"".join(json.dumps(entry).encode() + b"\n" for entry in entries)
 
 
 def _header(shape: tuple[int, ...], dtype: np.dtype) -> bytes:
-    import io
-
     buffer = io.BytesIO()
     described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(buffer, described)
@@ -126,12 +161,10 @@ def _read(path: Path, identity: str) -> list[Entry]:
         if not lines or json.loads(lines[0]) != {"jobs": identity}:
             return []
         for line in lines[1:]:
-            if not line.endswith(b"\n"):
+            entry = Entry(*json.loads(line))
+            if not line.endswith(b"\n") or entry.number != len(entries):
                 break
-            number, stored, said = json.loads(line)
-            if number != len(entries):
-                break
-            entries.append((number, stored, said))
-    except (OSError, ValueError):
+            entries.append(entry)
+    except (OSError, ValueError, TypeError):
         pass
     return entries

@@ -15,6 +15,7 @@ DICOM_PREAMBLE, DICOM_MAGIC = 128, b"DICM"  # files are often named by their UID
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".pgm")
 #: The largest detectors give 5355×4915 = 26 million pixels; digitised films reach 60 million. More is damage or malice.
 MOST_PIXELS = 200_000_000
+MOST_BYTES = 2**30  # of a file
 WHITE = 65535
 
 
@@ -43,14 +44,17 @@ class Image:
         As decoded; bits of signed pixels as they are.
     table : ndarray, shape (256,) or (65536,), float32
         Grey value in [0, 1] of each stored value; 0 is air.
-    scale : float
-        Pixels here to a pixel of the file: below 1 where it was decoded at reduced resolution.
+    reduce : int
+        How often its resolution was halved while it was decoded.
+    full_shape : (int, int), optional
+        Height and width of the file's own image, where that is another.
     """
 
     stored: np.ndarray
     table: np.ndarray
     meta: Meta = field(default_factory=Meta)
-    scale: float = 1.0
+    reduce: int = 0
+    full_shape: tuple[int, int] | None = None
 
     @classmethod
     def of_values(cls, values: np.ndarray, meta: Meta | None = None) -> Image:
@@ -62,6 +66,11 @@ class Image:
     def shape(self) -> tuple[int, int]:
         """Height and width [pixels]."""
         return self.stored.shape
+
+    @property
+    def source_shape(self) -> tuple[int, int]:
+        """Height and width of the file's image [pixels]."""
+        return self.full_shape or self.shape
 
     @cached_property
     def values(self) -> np.ndarray:
@@ -110,6 +119,8 @@ def _picture(path: Path) -> Image:
     """A picture by its own bit depth: 8 or 16 bits an unsigned value."""
     import cv2
 
+    if path.stat().st_size > MOST_BYTES:
+        raise DataError(f"{path}: has more than {MOST_BYTES // 2**20} MiB, as no mammogram has")
     _check_size(path)
     try:
         raw = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_GRAYSCALE)
@@ -132,7 +143,8 @@ def _check_size(path: Path) -> None:
         with Pillow.open(path) as opened:
             width, height = opened.size
     except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as error:
-        raise DataError(f"{path}: cannot be decoded ({' '.join(str(error).split())[:120]})") from error
+        why = " ".join(str(error).replace(str(path), path.name).split())[:120]
+        raise DataError(f"{path}: cannot be decoded ({why})") from error
     finally:
         Pillow.MAX_IMAGE_PIXELS = limit
     if height * width > MOST_PIXELS:

@@ -16,10 +16,11 @@ from mvmlm.data.exam_table import STANDARD_VIEWS
 from mvmlm.data.intake import inside
 from mvmlm.data.pixels import read_image
 from mvmlm.data.preprocess import to_store
-from mvmlm.data.regions import read_regions
+from mvmlm.data.regions import list_regions, read_region
 from mvmlm.errors import DataError
 
 SLOWEST = 120  # seconds that one file may take; the largest mammograms take 3
+TOO_SLOW, SHORT_OF_MEMORY = "takes longer than", "needs more memory than there is"
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def prepare(job: Job) -> tuple[bytes, dict] | tuple[None, str]:
     """The stored bytes (uint16, little-endian) and what there is to say; or None and why the image cannot be used.
 
     What there is to say: the transform, ``without_window``, the ``brightest`` stored value as a share of the range,
-    ``crc32`` of the bytes, ``source_height, source_width, source_bits``, and ``boxes`` [source pixels].
+    ``crc32`` of the bytes, ``source_height, source_width, source_bits``, ``boxes`` [source pixels] as text, empty where
+    unknown, and ``regions_lost``.
     """
     path = Path(job.root) / job.path
     try:
@@ -77,8 +79,12 @@ def prepare(job: Job) -> tuple[bytes, dict] | tuple[None, str]:
             return _prepare(job, inside(Path(job.root), job.path, follow_links=job.follow_links))
     except DataError as error:
         return None, str(error).removeprefix(f"{path}: ")
+    except _TooSlowError:
+        return None, f"{TOO_SLOW} {SLOWEST} s"
     except MemoryError:
-        return None, "needs more memory than there is"
+        return None, SHORT_OF_MEMORY
+    except Exception as error:  # one image must not stop the others
+        return None, f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
 
 
 def _prepare(job: Job, path: Path) -> tuple[bytes, dict] | tuple[None, str]:
@@ -91,30 +97,42 @@ def _prepare(job: Job, path: Path) -> tuple[bytes, dict] | tuple[None, str]:
         return None, f"view tag {meta.view}, table says {job.view}"
     pixels, transform = to_store(image, job.height, job.width, intensity=job.intensity, crop=job.crop)
     stored = pixels.astype("<u2", copy=False).tobytes()
-    source = tuple(round(length / image.scale) for length in image.shape)
+    boxes, lost = _boxes(job, image.source_shape)
     return stored, {
         **transform.as_dict(),
         "without_window": meta.without_window,
         "brightest": int(pixels.max()) / 65535,
         "crc32": zlib.crc32(stored),
-        "source_height": source[0],
-        "source_width": source[1],
+        "source_height": image.source_shape[0],
+        "source_width": image.source_shape[1],
         "source_bits": 8 * image.stored.dtype.itemsize,
-        "boxes": _boxes(job, source),
+        "boxes": boxes,
+        "regions_lost": lost,
     }
 
 
-def _boxes(job: Job, shape: tuple[int, int]) -> str:
-    """The regions of an image in the pixels of its file: mask files are read, and what was drawn on another size (that
-    which the table states; exports are often smaller) is scaled.
+def _boxes(job: Job, shape: tuple[int, int]) -> tuple[str, int]:
+    """The regions of an image in the pixels of its file, and how many are lost.
+
+    Mask files are read, and what was drawn on another size (that which the table states; exports are often smaller) is
+    scaled.
     """
     told = (job.table_height or shape[0], job.table_width or shape[1])
     if told == shape and '"mask"' not in job.boxes:
-        return job.boxes
-    grown = (shape[1] / told[1], shape[0] / told[0])
-    found = read_regions(job.boxes, Path(job.root), shape)
-    drawn = '"mask"' in job.boxes
-    return json.dumps([region.as_dict() if drawn else region.scaled(*grown).as_dict() for region in found])
+        return job.boxes, 0
+    across, down = shape[1] / told[1], shape[0] / told[0]
+    listed = list_regions(job.boxes)
+    found = []
+    for entry in listed:
+        region = read_region(entry, Path(job.root), shape, follow_links=job.follow_links)
+        if region is not None:
+            found.append(region if "mask" in entry else region.scaled(across, down))
+    unknown = bool(listed) and not found
+    return "" if unknown else json.dumps([region.as_dict() for region in found]), len(listed) - len(found)
+
+
+class _TooSlowError(Exception):
+    """A file has had its time."""
 
 
 @contextmanager
@@ -122,7 +140,7 @@ def _at_most(seconds: int) -> Iterator[None]:
     """Give up on a file after so long, where this thread may set an alarm."""
 
     def give_up(number: int, frame: object) -> None:
-        raise DataError(f"takes longer than {seconds} s")
+        raise _TooSlowError
 
     try:
         before = signal.signal(signal.SIGALRM, give_up)

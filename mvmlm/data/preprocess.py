@@ -84,9 +84,12 @@ def _stretched(table: np.ndarray, seen: np.ndarray, mask: np.ndarray) -> np.ndar
 
 
 def _in_source(transform: Transform, image: Image) -> Transform:
-    """The transform from the file's pixels, where the image was decoded at a part of its resolution."""
-    if image.scale == 1:
-        return transform
-    crop = (transform.x0, transform.y0, transform.width, transform.height)
-    x0, y0, width, height = (round(length / image.scale) for length in crop)
-    return Transform(x0, y0, width, height, transform.flipped, transform.scale * image.scale, transform.top)
+    """The transform from the file's pixels, where the image was decoded at a part of its resolution.
+
+    The crop may end up to ``2**reduce - 1`` pixels beyond the file's last ones, which a last reduced pixel stands for.
+    """
+    factor = 2**image.reduce
+    x0, y0, width, height = (
+        factor * length for length in (transform.x0, transform.y0, transform.width, transform.height)
+    )
+    return Transform(x0, y0, width, height, transform.flipped, transform.scale / factor, transform.top)

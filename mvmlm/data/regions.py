@@ -38,9 +38,11 @@ class Region:
         import cv2
 
         canvas = np.zeros((height, width), np.uint8)
-        x0, y0, x1, y1 = self.box
-        points = self.polygon if self.polygon is not None else [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
-        cv2.fillPoly(canvas, [np.rint(np.asarray(points)).astype(np.int32)], 1)
+        if self.polygon is None:
+            x0, y0, x1, y1 = (max(0, round(edge)) for edge in self.box)
+            canvas[y0:y1, x0:x1] = 1
+        else:
+            cv2.fillPoly(canvas, [np.rint(self.polygon).astype(np.int32)], 1)
         return canvas.astype(bool)
 
     def scaled(self, across: float, down: float) -> Region:
@@ -61,8 +63,8 @@ class Region:
         return Region(self.category, tuple(transform.to_store(np.array([self.box]))[0].tolist()), polygon)
 
 
-def read_regions(text: object, root: Path | None = None, shape: tuple[int, int] | None = None) -> list[Region]:
-    """Regions of one image, from its cell of the ``boxes`` column.
+def list_regions(text: object) -> list[dict]:
+    """The entries of a cell of the ``boxes`` column.
 
     Parameters
     ----------
@@ -70,15 +72,11 @@ def read_regions(text: object, root: Path | None = None, shape: tuple[int, int] 
         JSON: a list of ``{category, x0, y0, x1, y1}``, each perhaps with ``polygon``; or of
         ``{category, mask: [files]}``, where the file of the image's own size is the mask (CBIS-DDSM has crops and
         masks swapped in places).
-    root : Path, optional
-        Where mask files lie; without it, regions that have nothing but a mask are left out.
-    shape : (int, int), optional
-        Height and width of the image [pixels], to tell a mask from a crop.
 
     Raises
     ------
     DataError
-        When the text is no such list.
+        When it is no such list.
     """
     if not isinstance(text, str) or not text:
         return []
@@ -86,26 +84,51 @@ def read_regions(text: object, root: Path | None = None, shape: tuple[int, int] 
         entries = json.loads(text)
         if not isinstance(entries, list) or not all(isinstance(e, dict) and {"x0", "mask"} & set(e) for e in entries):
             raise ValueError("neither box nor mask")
-        found = [_region(entry, root, shape) for entry in entries]
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise DataError(f"boxes: no list of regions: {text[:80]!r}") from error
+    return entries
+
+
+def read_regions(text: object, root: Path | None = None, shape: tuple[int, int] | None = None) -> list[Region]:
+    """Regions of one image, from its cell of the ``boxes`` column; see `list_regions` and `read_region`."""
+    found = [read_region(entry, root, shape) for entry in list_regions(text)]
     return [region for region in found if region is not None]
 
 
-def _region(entry: dict, root: Path | None, shape: tuple[int, int] | None) -> Region | None:
+def read_region(
+    entry: dict, root: Path | None = None, shape: tuple[int, int] | None = None, *, follow_links: bool = False
+) -> Region | None:
+    """One entry as a region; None where it has nothing but mask files, and none of them can be used.
+
+    Parameters
+    ----------
+    root : Path, optional
+        Where mask files lie.
+    shape : (int, int), optional
+        Height and width of the image [pixels], to tell a mask from a crop.
+
+    Raises
+    ------
+    DataError
+        When its numbers are none.
+    """
     if "x0" not in entry:
-        return _of_masks(entry, root, shape) if root is not None else None
-    polygon = np.asarray(entry["polygon"], float) if entry.get("polygon") else None
-    return Region(str(entry["category"]), tuple(float(entry[k]) for k in ("x0", "y0", "x1", "y1")), polygon)
+        return None if root is None else _of_masks(entry, root, shape, follow_links)
+    try:
+        polygon = np.asarray(entry["polygon"], float).reshape(-1, 2) if entry.get("polygon") else None
+        box = tuple(float(entry[k]) for k in ("x0", "y0", "x1", "y1"))
+        return Region(str(entry["category"]), box, polygon)
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"boxes: no list of regions: {json.dumps(entry)[:80]!r}") from error
 
 
-def _of_masks(entry: dict, root: Path, shape: tuple[int, int] | None) -> Region | None:
+def _of_masks(entry: dict, root: Path, shape: tuple[int, int] | None, follow_links: bool) -> Region | None:
     from mvmlm.data.intake import inside
     from mvmlm.data.pixels import read_image
 
     for name in entry["mask"]:
         try:
-            mask = read_image(inside(root, name), "percentile").stored
+            mask = read_image(inside(root, name, follow_links=follow_links), "percentile").stored
         except DataError:
             continue
         if mask.any() and (shape is None or mask.shape == tuple(shape)):

@@ -16,7 +16,8 @@ class Transform:
     Attributes
     ----------
     x0, y0, width, height : int
-        The crop, in source pixels.
+        The crop, in source pixels; it may end a little beyond the image where that was decoded at a part of its
+        resolution.
     flipped : bool
         Whether the crop was mirrored left to right.
     scale : float
@@ -72,6 +73,9 @@ class Transform:
     def image_to_store(self, image: np.ndarray, height: int, width: int) -> np.ndarray:
         """An image (H, W) of the source's size, uint8, uint16 or float32, as the store holds it; 0 around it."""
         inside = image[self.y0 : self.y0 + self.height, self.x0 : self.x0 + self.width]
+        over = (self.height - inside.shape[0], self.width - inside.shape[1])
+        if any(over):
+            inside = cv2.copyMakeBorder(inside, 0, over[0], 0, over[1], cv2.BORDER_REPLICATE)
         size = _size(self.height, self.width, self.scale, height, width)
         how = cv2.INTER_AREA if self.scale < 1 else cv2.INTER_LINEAR
         small = cv2.resize(inside, size[::-1], interpolation=how)
@@ -90,7 +94,8 @@ class Transform:
         inside = np.ascontiguousarray(inside[:, ::-1] if self.flipped else inside, np.uint8)
         result = np.zeros((height, width), bool)
         grown = cv2.resize(inside, (self.width, self.height), interpolation=cv2.INTER_NEAREST)
-        result[self.y0 : self.y0 + self.height, self.x0 : self.x0 + self.width] = grown
+        place = result[self.y0 : self.y0 + self.height, self.x0 : self.x0 + self.width]
+        place[:] = grown[: place.shape[0], : place.shape[1]]
         return result
 
     def as_dict(self) -> dict[str, float]:

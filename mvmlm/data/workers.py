@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
+from pathlib import Path
 
 from mvmlm.data.prepare import Job, one_thread, prepare, prepare_all
 
 CHUNK = 8  # images a worker takes at once
-FEW = 64  # images that a single worker is not worth a process for
 AHEAD = 2  # chunks a worker that are under way
+LOOK_EVERY_S = 2.0
 PRELOAD = ["mvmlm.data.prepare", "mvmlm.data.dicom", "mvmlm.data.codecs", "pydicom.pixels"]  # once, not once a worker
 CRASHED = "crashes the process that decodes it"
 
@@ -25,29 +28,34 @@ def in_order(jobs: Sequence[Job], workers: int) -> Iterator[Result]:
 
     A few chunks are under way at a time: what is decoded and not yet written stays small, and stopping early leaves
     little to wait for. A file that takes its process down with it is found out and set aside; the others go on.
+
+    Parameters
+    ----------
+    workers : int
+        Processes; 0 stays in this one, which such a file then takes down.
     """
-    if workers <= 1 and len(jobs) <= FEW:
+    if workers < 1:
         for job in jobs:
             yield job, *prepare(job)
         return
-    chunks = iter([jobs[i : i + CHUNK] for i in range(0, len(jobs), CHUNK)])
-    workers = max(1, workers)
-    pool = _pool(workers)
+    coming = deque(jobs[i : i + CHUNK] for i in range(0, len(jobs), CHUNK))
     waiting: deque[tuple[Sequence[Job], Future]] = deque()
+    pool = _pool(workers)
     try:
-        while True:
-            fresh = islice(chunks, workers * AHEAD - len(waiting))
-            waiting.extend((chunk, pool.submit(prepare_all, chunk)) for chunk in fresh)
-            if not waiting:
-                return
-            chunk, done = waiting.popleft()
+        while coming or waiting:
             try:
-                results = done.result()
+                while coming and len(waiting) < workers * AHEAD:
+                    waiting.append((coming[0], pool.submit(prepare_all, coming[0])))
+                    coming.popleft()
+                results = waiting[0][1].result()
+                chunk = waiting.popleft()[0]
             except BrokenProcessPool:
                 pool.shutdown(wait=False, cancel_futures=True)
+                coming.extendleft(chunk for chunk, _ in reversed(waiting))
+                waiting.clear()
+                chunk = coming.popleft()
                 results = [_alone(job) for job in chunk]
                 pool = _pool(workers)
-                waiting = deque((c, pool.submit(prepare_all, c)) for c, _ in waiting)
             for job, result in zip(chunk, results):
                 yield job, *result
     finally:
@@ -57,7 +65,19 @@ def in_order(jobs: Sequence[Job], workers: int) -> Iterator[Result]:
 def _pool(workers: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=one_thread)
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(os.getpid(),))
+
+
+def _begin(builder: int) -> None:
+    """Start a worker: one thread, and no longer life than that of the process that it works for."""
+    one_thread()
+    threading.Thread(target=_outlive, args=(builder,), daemon=True).start()
+
+
+def _outlive(builder: int) -> None:
+    while Path(f"/proc/{builder}").exists() or not Path("/proc").exists():
+        time.sleep(LOOK_EVERY_S)
+    os._exit(1)
 
 
 def _alone(job: Job) -> tuple[bytes, dict] | tuple[None, str]:

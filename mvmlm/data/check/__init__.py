@@ -98,12 +98,12 @@ def run_checks(
     bad = tried[tried["reason"].notna()]
     bad = here.loc[bad.index, ["image_id", "path"]].assign(reason=bad["reason"])
     report.tables |= {
-        "set_aside": intake.set_aside,
+        "set_aside": intake.set_aside.drop(columns="boxes"),
         "missing": absent,
         "bad_images": pd.concat([part.astype("string") for part in (refused, bad)]),
         "extra_files": pd.DataFrame({"path": extra}),
     }
-    known = len(intake.set_aside) + len(absent) + len(refused)
+    known = len(intake.bad) + len(absent) + len(refused)
     report.checks.append(_usable(report, known, len(here) - len(refused), len(bad), settings.max_bad))
     report.checks.sort(key=lambda check: list(SECTIONS).index(check.section))
     return report

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
 from mvmlm.data.check.report import GOOD, WARN, Check, harm, of_all, percent, some
 from mvmlm.data.check.tally import Count
-from mvmlm.data.intake import Intake
+from mvmlm.data.intake import BOTH_SIDES, Intake
 
 PART = (
     0.98  # of the published images: a table with fewer is a part of the set, not a set with a few odd counts
 )
 MOST_YEARS = 50  # of follow-up
-BOTH_SIDES = "its patient is in the test set too"
 #: Reason of the take-in to what to do about it; for all others the list is what there is.
 MEND = {
     BOTH_SIDES: "they are left out: a test set stays whole, and no patient is on both sides",
@@ -87,7 +88,7 @@ def split_checks(intake: Intake, max_bad: float) -> list[Check]:
         what = (
             f"{of_all(len(rows), total, 'rows')} are training images of patients who are in the test set, too"
         )
-        return [_aside("doubles", rows, what, total, max_bad)]
+        return [replace(_aside("doubles", rows, what, total, max_bad), level=WARN)]
     without = int(exams["split"].isna().sum())
     if without == len(exams):
         what = "the set has no split of its own: test patients are drawn by data.test_fraction and data.split_seed"

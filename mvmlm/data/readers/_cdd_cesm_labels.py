@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from mvmlm.data.intake import Log
 from mvmlm.data.readers._cdd_cesm_tables import read_part
 from mvmlm.errors import DataError
 from mvmlm.reports.record import TERMS
@@ -60,8 +59,8 @@ def findings(said: pd.Series, tags: pd.Series, subtracted: pd.Series) -> dict[st
     return found
 
 
-def malignancy(pathology: pd.Series, breast: pd.Series, path: Path, log: Log) -> pd.Series:
-    """Whether any row of the breast says Malignant.
+def malignant(pathology: pd.Series, path: Path) -> pd.Series:
+    """Whether a row says Malignant.
 
     Raises
     ------
@@ -72,13 +71,7 @@ def malignancy(pathology: pd.Series, breast: pd.Series, path: Path, log: Log) ->
     bad = pathology[pathology.notna() & found.isna()]
     if len(bad):
         raise DataError(f"{path}: {PATHOLOGY}: {bad.iloc[0]!r} is none of {', '.join(TRUTH)}")
-    by_breast = found.groupby(breast)
-    split = int((by_breast.nunique() > 1).sum())
-    if split:
-        log.note(
-            f"{split} breasts have rows with and without cancer; each counts as malignant in all its views"
-        )
-    return by_breast.transform("max").astype("boolean")
+    return found
 
 
 def descriptors(images: pd.Series, mass: pd.Series, path: Path) -> dict[str, pd.Series]:

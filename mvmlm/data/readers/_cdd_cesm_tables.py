@@ -56,7 +56,7 @@ def read_part(path: Path, part: str, columns: Iterable[str]) -> pd.DataFrame | N
     if path.suffix == ".xlsx":
         from mvmlm.data.spreadsheet import read_sheet
 
-        names = pd.ExcelFile(path, engine="calamine").sheet_names
+        names = _sheet_names(path)
         name = next((name for name in names if _letters(name).endswith(part)), None)
         table = None if name is None and part != "all" else read_sheet(path, columns, name)
     elif part == "all":
@@ -79,8 +79,8 @@ def find_pictures(root: Path) -> dict[str, str]:
     return found
 
 
-def outlines(path: Path, log: Log) -> dict[str, list[np.ndarray]]:
-    """Outlines by image name, each of shape (n, 2): x, y [pixels]; marked points have no outline.
+def outlines(path: Path) -> dict[str, list[np.ndarray]]:
+    """Outlines by image name, each of shape (n, 2): x, y [pixels]; a marked point has one of no points.
 
     Raises
     ------
@@ -89,19 +89,13 @@ def outlines(path: Path, log: Log) -> dict[str, list[np.ndarray]]:
     """
     table = read_csv(path, REGION_COLUMNS, dtype=str)
     found: dict[str, list[np.ndarray]] = {}
-    points = 0
     for file, cell in zip(table["#filename"], table["region_shape_attributes"]):
         try:
-            outline = _outline(json.loads(cell))
+            found.setdefault("".join(Path(file).stem.split()), []).append(_outline(json.loads(cell)))
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(
                 f"{path}: {file}: region_shape_attributes is no shape: {str(cell)[:80]!r}"
             ) from error
-        if len(outline):
-            found.setdefault("".join(Path(file).stem.split()), []).append(outline)
-        points += len(outline) == 0
-    if points:
-        log.note(f"{points} hand-drawn regions are single points; they have no outline and are left out")
     return found
 
 
@@ -116,15 +110,16 @@ def boxes(drawn: dict[str, list[np.ndarray]], root: Path, paths: pd.Series, log:
     paths : Series
         Path below the root by image name.
     """
-    fitting, outside = {}, 0
+    fitting, outside, points = {}, 0, 0
     for name in paths.index.intersection(list(drawn)):
-        size = _size(root / paths[name])
-        if size is None:
+        size, marked = _size(root / paths[name]), [outline for outline in drawn[name] if len(outline)]
+        points += len(drawn[name]) - len(marked)
+        if size is None or not marked:
             continue
-        if any((outline.max(axis=0) > np.add(size, OVERRUN)).any() for outline in drawn[name]):
+        if any((outline.max(axis=0) > np.add(size, OVERRUN)).any() for outline in marked):
             outside += 1
         else:
-            fitting[name] = json.dumps([_region(outline, size).as_dict() for outline in drawn[name]])
+            fitting[name] = json.dumps([_region(outline, size).as_dict() for outline in marked])
     if outside:
         told = (
             f"{outside} of {outside + len(fitting)} pictures do not hold the regions that were drawn for them"
@@ -133,6 +128,8 @@ def boxes(drawn: dict[str, list[np.ndarray]], root: Path, paths: pd.Series, log:
             log.note(f"{told}: these are not of the published size, and no region is used")
             return pd.Series(dtype="string")
         log.note(f"{told}; theirs are left out")
+    if points:
+        log.note(f"{points} hand-drawn regions are single points; they have no outline and are left out")
     return pd.Series(fitting, dtype="string")
 
 
@@ -165,6 +162,16 @@ def _size(path: Path) -> tuple[int, int] | None:
             return picture.size
     except (OSError, ValueError, SyntaxError, Pillow.DecompressionBombError):
         return None
+
+
+def _sheet_names(path: Path) -> list[str]:
+    from python_calamine import CalamineError
+
+    try:
+        with pd.ExcelFile(path, engine="calamine") as workbook:
+            return workbook.sheet_names
+    except (ValueError, OSError, CalamineError) as error:
+        raise DataError(f"{path}: is no spreadsheet ({' '.join(str(error).split())[:120]})") from error
 
 
 def _letters(name: str) -> str:

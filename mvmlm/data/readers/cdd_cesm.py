@@ -10,7 +10,7 @@ import pandas as pd
 
 from mvmlm.data.intake import Log
 from mvmlm.data.readers import DATASETS, Reader, digest
-from mvmlm.data.readers._cdd_cesm_labels import PATHOLOGY, descriptors, findings, highest, malignancy
+from mvmlm.data.readers._cdd_cesm_labels import PATHOLOGY, descriptors, findings, highest, malignant
 from mvmlm.data.readers._cdd_cesm_tables import (
     ANNOTATIONS,
     NAME,
@@ -124,14 +124,14 @@ class CddCesm(Reader):
             }
         )
         table["density"] = table.groupby("breast_id")["density"].transform("first")
-        table["malignancy"] = malignancy(given[PATHOLOGY], table["breast_id"], path, log)
-        table["malignancy_source"] = table["malignancy"].map(
-            lambda known: pd.NA if pd.isna(known) else "pathology"
-        )
+        by_breast = malignant(given[PATHOLOGY], path).groupby(table["breast_id"])
+        table["malignancy"] = by_breast.transform("max").astype("boolean")
+        table["malignancy_source"] = table["malignancy"].map({True: "pathology", False: "pathology"})
+        table["mixed"] = by_breast.transform("nunique") > 1
         table = table.assign(**descriptors(table["image_id"], table["mass"], path))
         table = _chosen(table, root, options, log)
-        _tell_operated(table, path, log)
-        return table.drop(columns="kind").join(_regions(root, table, log), on="image_id")
+        _tell(table, path, log)
+        return table.drop(columns=["kind", "mixed"]).join(_regions(root, table, log), on="image_id")
 
     @classmethod
     def fingerprint(cls, root: Path | None, options: CddCesmOptions | None = None) -> str:
@@ -164,7 +164,10 @@ def _chosen(table: pd.DataFrame, root: Path, options: CddCesmOptions, log: Log) 
     )
 
 
-def _tell_operated(table: pd.DataFrame, path: Path, log: Log) -> None:
+def _tell(table: pd.DataFrame, path: Path, log: Log) -> None:
+    mixed = table.loc[table["mixed"], "breast_id"].nunique()
+    if mixed:
+        log.note(f"{mixed} breasts have rows with and without cancer; all of their views count as malignant")
     for part, what in OPERATED.items():
         sheet = read_part(path, part, ("Image_name",))
         count = 0 if sheet is None else int(table["image_id"].isin(sheet["Image_name"]).sum())
@@ -178,4 +181,4 @@ def _regions(root: Path, table: pd.DataFrame, log: Log) -> pd.Series:
         log.note("there is no table of hand-drawn regions, so no boxes")
         return pd.Series(dtype="string", name="boxes")
     paths = table.drop_duplicates("image_id").set_index("image_id")["path"]
-    return boxes(outlines(path, log), root, paths, log).rename("boxes")
+    return boxes(outlines(path), root, paths, log).rename("boxes")

@@ -1,8 +1,9 @@
 """Ways to keep 16-bit images of one size: bytes, and images a second against what the page cache can copy.
 
-Every format holds the same simulated images. They are read in turn, one thread, page cache warm, each image copied
-into a batch that was allocated before; the limit is `np.copyto` of the same bytes from a memory-mapped file. Then four
-processes read the same store, and their memory is counted. `docs/image_store.md` has the table.
+Every format holds the same simulated images. They are read in turn, page cache warm, each image copied into a batch
+that was allocated before. The processor's time is taken, so that other work on the machine counts little: images a
+second of one core. The limit is `np.copyto` of the same bytes from a memory-mapped file. Then four processes read the
+same store, and their memory is counted. `docs/image_store.md` has the table.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def write_all(formats: list[Format], folder: Path, images: np.ndarray) -> dict[s
 
 
 def read_all(formats: list[Format], folders: dict[str, Path], images: np.ndarray) -> Seconds:
-    """Seconds an image of each pass, by format and order, the formats in a new order each pass; the first warms up."""
+    """Seconds of the processor an image, by format and order; a new order of formats each pass, the first warms up."""
     readers = {LIMIT: lambda row, out: np.copyto(out, images[row])}
     readers |= {format.name: format.open(folders[format.name]) for format in formats}
     scans = {format.name: format.scan for format in formats if format.scan}
@@ -90,13 +91,13 @@ def read_all(formats: list[Format], folders: dict[str, Path], images: np.ndarray
     for _ in range(PASSES + 1):
         for name in rng.permutation(list(readers)).tolist():
             for way, rows in (("random", rng.permutation(len(images))), ("in order", np.arange(len(images)))):
-                started = time.perf_counter()
+                started = time.process_time()
                 if way == "in order" and name in scans:
                     for i, image in enumerate(scans[name](folders[name])):
                         np.copyto(batch[i % BATCH], image)
                 else:
                     read_rows(readers[name], rows, batch)
-                seconds.setdefault((name, way), []).append((time.perf_counter() - started) / len(images))
+                seconds.setdefault((name, way), []).append((time.process_time() - started) / len(images))
                 if not np.array_equal(batch[(len(images) - 1) % BATCH], images[rows[-1]]):
                     raise SystemExit(f"store: {name} gives other pixels than were written")
     return seconds

@@ -51,7 +51,7 @@ def test_a_row_that_cannot_be_used_is_set_aside_with_its_reason(change, reason):
     intake = take_in(rows(change), Log())
     assert len(intake.exams) == 3
     assert intake.set_aside["reason"].tolist() == [reason]
-    assert intake.share_bad == 0.25
+    assert len(intake.bad) == 1
 
 
 def test_of_a_patient_on_both_sides_the_training_rows_go_and_the_test_set_stays_whole():
@@ -59,6 +59,7 @@ def test_of_a_patient_on_both_sides_the_training_rows_go_and_the_test_set_stays_
     assert intake.set_aside["image_id"].tolist() == ["i1"]
     assert intake.set_aside["reason"].iloc[0] == "its patient is in the test set too"
     assert intake.exams["split"].tolist() == ["test", "train", "train"]
+    assert not len(intake.bad), "the split is at fault, not the folder"
 
 
 def test_an_impossible_age_is_unknown_and_told():

@@ -232,6 +232,13 @@ def test_a_region_that_is_no_shape(root):
         CddCesm().read(root)
 
 
+def test_a_spreadsheet_that_is_cut_off(root):
+    path = root / "Radiology-manual-annotations.xlsx"
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(DataError, match=r"Radiology-manual-annotations\.xlsx: is no spreadsheet"):
+        CddCesm().read(root)
+
+
 def test_a_row_of_another_name_is_set_aside(root):
     write_annotations(root, [("Patient 1 left", *ROWS[0][1:]), *ROWS[1:]])
     intake = CddCesm().take_in(root)
