@@ -206,8 +206,8 @@ def _beside(images: Tensor, numbers: Tensor) -> Tensor:
 def _resampled(images: Tensor, matrices: Tensor) -> Tensor:
     """Images (n, H, W) at the positions that ``matrices`` say, bilinear, 0 outside.
 
-    `kornia.geometry.transform.warp_affine` gives the same; positions that are summed from a row and a column are made
-    several times as fast (`tests/benchmarks/loader.py` measures both).
+    `kornia.geometry.transform.warp_affine` gives the same; positions that are summed from a row and a column take no
+    images of intermediate results.
     """
     height, width = images.shape[1:]
     y, x = (torch.linspace(-1.0, 1.0, side, device=images.device) for side in (height, width))

@@ -30,6 +30,7 @@ from tests.benchmarks.pictures import SIZE, stored_images
 IMAGES = 72  # two batches
 BREASTS = 18
 WORKERS = (0, 1, 2, 4)
+BATCHES = ((BREASTS, SIZE), (32, (192, 120)))  # the paper's, the demo's
 PASSES = 3  # after one that warms up
 MILD = Augmentation()
 STRONG = Augmentation(flip=0.5, vertical_flip=0.5, rotate=20, shift=0.1, scale=0.2, shear=20, intensity=0.0)
@@ -52,7 +53,8 @@ def main() -> None:
         torch.set_num_threads(1)
         device = "cuda" if torch.cuda.is_available() else "cpu"
         for which, augmentation in {"mild (default)": MILD, "as Mammo-CLIP": STRONG}.items():
-            print(_augmented(which, augmentation, images, device), flush=True)
+            for breasts, size in BATCHES:
+                print(_augmented(which, augmentation, images, breasts, size, device), flush=True)
         print(
             _step(images) if device == "cuda" else "loader, share of a GPU's step: not measured, no GPU here"
         )
@@ -156,22 +158,33 @@ def _memory() -> float:
     return total / 1e6
 
 
-def _augmented(name: str, augmentation: Augmentation, stored: np.ndarray, device: str) -> str:
-    count = 2 * BREASTS
-    images = (
-        torch.from_numpy(np.array(stored[:count])).to(device).float().div_(65535).view(BREASTS, 2, 1, *SIZE)
+def _augmented(
+    name: str,
+    augmentation: Augmentation,
+    stored: np.ndarray,
+    breasts: int,
+    size: tuple[int, int],
+    device: str,
+) -> str:
+    count = 2 * breasts
+    read = torch.from_numpy(np.array(stored[:count])).float().div_(65535)[:, None]
+    images = torch.nn.functional.interpolate(read, size, mode="area").to(device)
+    drawn, module, plain = (
+        chances(breasts, seed=0, epoch=1),
+        _kornia(augmentation),
+        images[:, 0].cpu().numpy(),
     )
-    drawn = chances(BREASTS, seed=0, epoch=1)
-    flat = images.flatten(0, 1).cpu()
-    module = _kornia(augmentation)
     ways = {
-        "ours": lambda: augmentation(images, drawn),
-        "NumPy and OpenCV": lambda: _plainly(flat[:, 0].numpy(), augmentation),
-        "kornia's modules": lambda: module(images.flatten(0, 1)),
+        "ours": lambda: augmentation(images.unflatten(0, (breasts, 2)), drawn),
+        "NumPy and OpenCV": lambda: _plainly(plain, augmentation),
+        "kornia's modules": lambda: module(images),
     }
     rates = {way: count / _seconds(work, device) for way, work in ways.items()}
     said = ", ".join(f"{way} {rate:,.0f}" for way, rate in rates.items())
-    return f"augmentation {name}, images/s on {device}: {said}; ratio {rates['ours'] / rates['NumPy and OpenCV']:.1f}"
+    return (
+        f"augmentation {name}, {size[0]}×{size[1]}, images/s on {device}: {said}; "
+        f"ratio {rates['ours'] / rates['NumPy and OpenCV']:.1f}"
+    )
 
 
 def _plainly(images: np.ndarray, augmentation: Augmentation) -> np.ndarray:
@@ -179,7 +192,7 @@ def _plainly(images: np.ndarray, augmentation: Augmentation) -> np.ndarray:
     import cv2
 
     cv2.setNumThreads(1)
-    rng, (height, width) = np.random.default_rng(0), SIZE
+    rng, (height, width) = np.random.default_rng(0), images.shape[1:]
     changed = np.empty_like(images)
     for place, image in enumerate(images):
         turn, scale, shear, down, right, gain = rng.uniform(-1, 1, 6)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mvmlm.data import build_store
 from mvmlm.data import workers as workers_module
 from mvmlm.data.build_store import build_image_store
 from mvmlm.data.exam_table import validate
@@ -181,7 +182,8 @@ def test_regions_stand_in_store_pixels_on_what_they_mark(tmp_path):
     cv2.imwrite(str(tmp_path / "crop.png"), mask[40:80, 10:50])
     half = [{"category": "mass", "x0": 10, "y0": 25, "x1": 15, "y1": 30}]  # drawn on an image of half the size
     from_mask = [{"category": "mass", "mask": ["crop.png", "mask.png"]}]  # crop and mask swapped
-    table = {"dataset": "set", "patient_id": "p", "exam_id": "p", "breast_id": "p_L", "laterality": "L", "path": "a.png"}
+    ids = {"dataset": "set", "patient_id": "p", "exam_id": "p", "breast_id": "p_L"}
+    table = {**ids, "laterality": "L", "path": "a.png"}
     rows = [
         {**table, "view": "CC", "image_id": "a", "boxes": json.dumps(half), "image_height": 60, "image_width": 48},
         {**table, "view": "MLO", "image_id": "b", "boxes": json.dumps(from_mask)},
@@ -196,3 +198,114 @@ def test_regions_stand_in_store_pixels_on_what_they_mark(tmp_path):
     assert read_regions(store.exams["boxes"][0])[0].box == (20, 50, 30, 60)
 
 
+
+
+def stopped_at(count):
+    def told(done, total):
+        if done == count:
+            raise KeyboardInterrupt
+
+    return told
+
+
+def test_a_file_that_was_mended_meanwhile_is_tried_again(exams, tmp_path):
+    shutil.move(tmp_path / "005.png", tmp_path / "away.png")
+    with pytest.raises(KeyboardInterrupt):
+        build_image_store(exams, tmp_path, tmp_path / "store", **SIZE, max_bad_share=0.1, progress=stopped_at(10))
+    shutil.move(tmp_path / "away.png", tmp_path / "005.png")
+    assert build_image_store(exams, tmp_path, tmp_path / "store", **SIZE)["images"] == 20
+    build_image_store(exams, tmp_path, tmp_path / "whole", **SIZE)
+    assert (tmp_path / "store" / "pixels.npy").read_bytes() == (tmp_path / "whole" / "pixels.npy").read_bytes()
+
+
+def test_a_bad_file_that_is_as_it_was_is_not_tried_again(exams, tmp_path):
+    (tmp_path / "005.png").write_bytes(b"no picture")
+    with pytest.raises(KeyboardInterrupt):
+        build_image_store(exams, tmp_path, tmp_path / "store", **SIZE, max_bad_share=0.1, progress=stopped_at(10))
+    told = []
+    build_image_store(
+        exams, tmp_path, tmp_path / "store", **SIZE, max_bad_share=0.1, progress=lambda *done: told.append(done[0])
+    )
+    assert told[0] == 11
+
+
+def test_a_build_that_fails_at_its_tables_loses_no_image(exams, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(build_store, "_write_tables", full)
+        with pytest.raises(OSError, match="No space"):
+            build_image_store(exams, tmp_path, tmp_path / "out", **SIZE, work_dir=tmp_path / "work")
+    told = []
+    build_image_store(
+        exams, tmp_path, tmp_path / "out", **SIZE, work_dir=tmp_path / "work", progress=lambda *done: told.append(done)
+    )
+    assert told == [] and len(ImageStore.open(tmp_path / "out")) == 20
+
+
+def test_a_worker_that_is_killed_while_results_are_written_costs_nothing(tmp_path):
+    import psutil
+
+    exams = write(tmp_path, 120)
+
+    def kill_one(done, total):
+        if done == 20:
+            for child in psutil.Process().children(recursive=True):
+                if "forkserver" in " ".join(child.cmdline()) and not child.children():
+                    child.kill()
+                    break
+
+    summary = build_image_store(exams, tmp_path, tmp_path / "store", **SIZE, workers=2, progress=kill_one)
+    assert (summary["images"], summary["set_aside"]) == (120, 0)
+
+
+def test_one_worker_survives_a_file_that_crashes_its_decoder(exams, tmp_path, monkeypatch):
+    monkeypatch.setattr(workers_module, "prepare", dies_at)
+    monkeypatch.setattr(workers_module, "prepare_all", dies_in_a_chunk)
+    summary = build_image_store(exams, tmp_path, tmp_path / "store", **SIZE, workers=1, max_bad_share=0.1)
+    assert (summary["images"], summary["bad"]) == (19, 1)
+
+
+def test_whatever_is_wrong_with_one_image_stops_no_other(exams, tmp_path):
+    (tmp_path / "003.png").unlink()
+    (tmp_path / "003.png").symlink_to(tmp_path / "003.png")
+    with (tmp_path / "004.png").open("r+b") as file:
+        file.truncate(3 * 2**30)
+    exams["boxes"] = pd.Series(['[{"category": "mass", "x0": "far"}]', *[pd.NA] * 19], dtype="string")
+    exams["image_height"] = pd.Series([60, *[pd.NA] * 19], dtype="Int64")
+    summary = build_image_store(exams, tmp_path, tmp_path / "store", **SIZE, max_bad_share=0.2)
+    said = pd.read_csv(tmp_path / "store" / "bad_files.csv", index_col="path")["reason"]
+    assert summary["images"] == 17 and sorted(said.index) == ["000.png", "003.png", "004.png"]
+    assert "no list of regions" in said["000.png"] and "ymlink loop" in said["003.png"] and "MiB" in said["004.png"]
+
+
+def test_a_region_whose_mask_cannot_be_read_is_unknown_and_counted(exams, tmp_path):
+    exams["boxes"] = pd.Series(['[{"category": "mass", "mask": ["gone.png"]}]', *["[]"] * 19], dtype="string")
+    summary = build_image_store(exams, tmp_path, tmp_path / "store", **SIZE)
+    store = ImageStore.open(tmp_path / "store")
+    assert summary["regions_lost"] == 1
+    assert store.exams["boxes"].isna().tolist() == [True, *[False] * 19]
+
+
+def test_workers_do_not_outlive_a_builder_that_is_killed(tmp_path):
+    import psutil
+
+    exams = write(tmp_path, 40)
+    exams.to_parquet(tmp_path / "exams.parquet")
+    script = (
+        "import sys, time, pandas as pd\nfrom pathlib import Path\n"
+        "from mvmlm.data.build_store import build_image_store\n"
+        "root = Path(sys.argv[1])\n"
+        "def told(done, total):\n    print(done, flush=True)\n    time.sleep(0.2)\n"
+        "build_image_store(pd.read_parquet(root / 'exams.parquet'), root, root / 'out', height=48, width=32,\n"
+        "                  workers=2, progress=told)\n"
+    )
+    builder = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    builder.stdout.readline()
+    family = psutil.Process(builder.pid).children(recursive=True)
+    assert len(family) >= 3
+    builder.kill()
+    builder.wait()
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert not [p for p in alive if p.status() != psutil.STATUS_ZOMBIE]

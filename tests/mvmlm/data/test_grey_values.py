@@ -213,3 +213,29 @@ def test_a_slope_that_is_no_number_is_refused_in_one_line(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"1.25", b"some"))
     with pytest.raises(DataError, match=r"^[^\n]*image\.dcm: [^\n]+$"):
         read_image(path)
+
+
+def test_values_that_are_shifted_up_to_a_higher_high_bit(tmp_path):
+    path = make(tmp_path, RAMP << 4, bits=12, HighBit=15, WindowCenter=2048, WindowWidth=4096)
+    np.testing.assert_allclose(read_image(path).values, linear(RAMP, 2048, 4096), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "stored"),
+    [(np.uint16, 65535, 65535), (np.int16, 2048, -2048), (np.int16, 63488, -2048)],
+    ids=["bits above the stored ones", "the sign of the stored bits", "the sign of all bits"],
+)
+def test_padding_is_read_as_the_pixels_are(tmp_path, dtype, value, stored):
+    pixels = np.linspace(100, 2000, 1200).reshape(40, 30).astype(dtype)
+    pixels[:, 20:] = stored
+    made = dataset(pixels, bits=12, WindowCenter=1000, WindowWidth=2000)
+    made.add_new("PixelPaddingValue", "US", value)
+    values = read_image(save(made, tmp_path)).values
+    assert not values[:, 20:].any() and values[:, :20].all()
+
+
+def test_signed_jpeg_2000_of_more_bits_than_the_header_says(tmp_path):
+    pixels = np.linspace(-4000, 4000, 64 * 64).reshape(64, 64).round().astype(np.int16)
+    made = dataset(pixels, uid.JPEG2000Lossless, bits=13, WindowCenter=0, WindowWidth=8000, VOILUTFunction="LINEAR_EXACT")
+    made.BitsStored, made.HighBit = 12, 11
+    np.testing.assert_allclose(read_image(save(made, tmp_path)).values, pixels / 8000 + 0.5, atol=1e-6)
