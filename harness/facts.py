@@ -154,8 +154,8 @@ class Facts:
 def as_declared(options: Any) -> dict:
     """Options as plain JSON, a whole number where a float is declared as one: ``0`` and ``0.0`` are the same work.
 
-    Options that came later than the first results (``metadata={"later": True}``) are left out at their defaults, so that
-    the keys of what was computed before stay.
+    Options that came later than the first results (``metadata={"later": True}``) are left out at their defaults, so
+    that the keys of what was computed before stay.
     """
     hints = get_type_hints(type(options))
     later = {f.name: f.default for f in fields(options) if f.metadata.get("later")}

@@ -31,9 +31,8 @@ class Steps:
     def __init__(self, console: Console, what: str, items: str) -> None:
         self._console, self._what = console, what
         self._pace = _Pace(items)
-        self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), self._pace, console=console, transient=True
-        )
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), self._pace)
+        self._bar = Progress(*columns, console=console, transient=True)
         self._task = self._bar.add_task(what, total=None)
         self._said_at = time.monotonic()
 

@@ -182,7 +182,8 @@ def inbreast(root: Path) -> dict:
         place = "CC" if view == "CC" else "ML"
         name = f"{file}_{patient:016x}_MG_{side}_{place}_ANON.dcm"
         dicom(root / "AllDICOMs" / name, breast(side, number, 14, ill(patient, side)), 14)
-        rows.append(("removed", "removed", side, "CC" if view == "CC" else "MLO", 201001, file, f"{patient % 4 + 1} ", "4a" if ill(patient, side) else "1"))
+        grade = "4a" if ill(patient, side) else "1"
+        rows.append(("removed", "removed", side, view, 201001, file, f"{patient % 4 + 1} ", grade))
         if ill(patient, side):
             x = 30 if side == "L" else WIDTH - 30
             points = [f"({x - 8}.0, 72.0)", f"({x + 8}.0, 72.0)", f"({x + 8}.0, 88.0)", f"({x - 8}.0, 88.0)"]
@@ -248,7 +249,7 @@ def write_sheet(path: Path, sheets: dict[str, pd.DataFrame]) -> None:
     from xml.sax.saxutils import escape
 
     def cell(value: object) -> str:
-        if value is None or value != value:
+        if pd.isna(value):
             return "<c/>"
         if isinstance(value, int | float | np.integer):
             return f"<c><v>{value}</v></c>"
@@ -284,7 +285,10 @@ def write_sheet(path: Path, sheets: dict[str, pd.DataFrame]) -> None:
             "xl/workbook.xml",
             f'{HEAD}<workbook xmlns="{MAIN}" xmlns:r="{OFFICE}"><sheets>{names}</sheets></workbook>',
         )
-        file.writestr("xl/_rels/workbook.xml.rels", f'{HEAD}<Relationships xmlns="{PACKAGE}/relationships">{links}</Relationships>')
+        file.writestr(
+            "xl/_rels/workbook.xml.rels",
+            f'{HEAD}<Relationships xmlns="{PACKAGE}/relationships">{links}</Relationships>',
+        )
         for i, frame in enumerate(sheets.values(), 1):
             file.writestr(f"xl/worksheets/sheet{i}.xml", part(frame))
 

@@ -15,10 +15,9 @@ from torch import Tensor
 
 #: What is drawn for each image. A name more goes to the end, so that what the others draw stays as it was.
 CHANCES = (
-    *("flip", "vertical_flip", "affine", "rotate", "down", "right", "scale", "shear_x", "shear_y"),
-    *("crop", "crop_down", "crop_right", "gain", "gamma", "erase", "erase_area", "erase_ratio", "erase_down"),
-    "erase_right",
-)
+    "flip", "vertical_flip", "affine", "rotate", "down", "right", "scale", "shear_x", "shear_y", "crop", "crop_down",
+    "crop_right", "gain", "gamma", "erase", "erase_area", "erase_ratio", "erase_down", "erase_right",
+)  # fmt: skip
 #: Of a rectangle: its area as a share of the image's, height to width as to the image's. Ours: lesions are small.
 ERASED_AREA, ERASED_RATIO = (0.02, 0.10), 2.0
 #: Images are resampled so many pixels at a time: the grid of positions takes twice the memory of the images.

@@ -72,9 +72,9 @@ def build_image_store(
     Returns
     -------
     dict
-        ``images, set_aside, bad, set_aside_examples, flipped_against_tag, without_window, dim, regions_lost, same_pixels,
-        same_pixels_examples, same_across_splits, height, width, bytes``; ``bad`` of those set
-        aside count towards ``max_bad_share``; ``without_window`` counts DICOM files that
+        ``images, set_aside, bad, set_aside_examples, flipped_against_tag, without_window, dim, regions_lost,
+        same_pixels, same_pixels_examples, same_across_splits, height, width, bytes``: ``bad`` of those set aside count
+        towards ``max_bad_share``, ``without_window`` counts DICOM files that
         were read by their extremes for want of a window, ``dim`` images that use less than a quarter of the grey
         range, ``regions_lost`` marked regions whose mask files cannot be used, ``same_pixels`` images that are byte for
         byte another one.

@@ -168,9 +168,9 @@ def read_headers(
         except DataError as error:
             return str(error).removeprefix(f"{path}: ")
 
-    found: list[Header | str] = []
+    found: list[Header | str] = [read(path) for path in paths[:1]]  # what is imported on the way, one thread imports
     with ThreadPoolExecutor(threads) as pool:
-        for start in range(0, len(paths), BLOCK):
+        for start in range(1, len(paths), BLOCK):
             for header in pool.map(read, paths[start : start + BLOCK]):
                 found.append(header)
                 if progress:

@@ -12,6 +12,7 @@ from mvmlm.data.exam_table import REQUIRED, VALUES, validate
 from mvmlm.errors import DataError
 
 AGES = (0, 120)  # years
+BAD = ["image_id", "path", "boxes", "reason"]
 BOTH_SIDES = "its patient is in the test set too"  # a fault of the split, not of the row: no sign of a bad folder
 
 
@@ -93,7 +94,7 @@ def take_in(rows: pd.DataFrame, log: Log) -> Intake:
         When no row is left, or what is left is not an exam table.
     """
     rows = rows.reset_index(drop=True)
-    if not len(rows) and not log.bad:
+    if not len(rows) and not log.bad and not log.apart:
         raise DataError("the data set's table has no row")
     for name in REQUIRED:
         if name in rows:
@@ -107,8 +108,10 @@ def take_in(rows: pd.DataFrame, log: Log) -> Intake:
     rows = _one_side(rows, log)
     rows = _ages(rows, log)
     if not len(rows):
-        raise DataError(f"no row of the data set's table can be used: {_reasons(log.bad)}")
-    bad = pd.concat(log.bad, ignore_index=True) if log.bad else pd.DataFrame(columns=["image_id", "path", "boxes", "reason"])
+        apart = ", ".join(f"{count} {what}" for what, count in log.apart.items())
+        why = "; ".join(part for part in (_reasons(log.bad), apart and f"kept apart: {apart}") if part)
+        raise DataError(f"no row of the data set's table can be used: {why}")
+    bad = pd.concat([pd.DataFrame(columns=BAD), *log.bad], ignore_index=True)
     return Intake(validate(rows), bad, dict(log.apart), tuple(log.notes))
 
 
@@ -154,5 +157,5 @@ def _ages(rows: pd.DataFrame, log: Log) -> pd.DataFrame:
 
 
 def _reasons(bad: Iterable[pd.DataFrame]) -> str:
-    counts = pd.concat(list(bad))["reason"].value_counts()
+    counts = pd.concat([pd.DataFrame(columns=["reason"]), *bad])["reason"].value_counts()
     return "; ".join(f"{reason} ({count})" for reason, count in counts.head(5).items())

@@ -19,7 +19,7 @@ from mvmlm.evaluation.protocols import Evaluation, as_options
 from mvmlm.evaluation.scoring import score_test
 from mvmlm.evaluation.tasks import Task
 
-#: Quantities, each with a flag for «missing»; those that the table lacks, or no training row has, are left out.
+#: Quantities, each with a flag for «missing»; those that no training row has are left out.
 NUMBERS = ("age", "n_views", "image_height", "image_width")
 #: Categories, each with a flag for «missing».
 CATEGORIES = ("laterality", "density", "manufacturer", "site", "machine")
@@ -38,8 +38,8 @@ def run_metadata(
     """The linear probe's classifier on metadata alone, over the same training and test breasts.
 
     Its features hold no pixel and no finding: age, density, laterality, number of views, image size,
-    manufacturer, site, machine, and what is missing. An AUC well above 0.5 says that the data set gives its labels away (see
-    the module's text).
+    manufacturer, site, machine, and what is missing. An AUC well above 0.5 says that the data set gives its labels away
+    (see the module's text).
     """
     options = as_options(ProbeOptions, options)
     cohort = select_cohort(breasts, task, fraction=fraction, seed=seed)

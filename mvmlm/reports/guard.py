@@ -91,8 +91,8 @@ def circular_tasks(
     columns : iterable of str
         The tasks' label columns: ``"mass"``, ``"malignancy"``, ...
     malignancy_sources : iterable of str
-        Values of the exam table's ``malignancy_source``. Where ``"birads"`` or ``"birads 6"`` is among them, malignancy is
-        the BI-RADS category by another name.
+        Values of the exam table's ``malignancy_source``. Where ``"birads"`` or ``"birads 6"`` is among them, malignancy
+        is the BI-RADS category by another name.
 
     Returns
     -------

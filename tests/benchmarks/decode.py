@@ -59,9 +59,10 @@ def write_files(folder: Path, size: tuple[int, int]) -> Iterator[tuple[str, Path
     breast = exam.breasts[0]
     shown = render_breast(breast, options.mass_contrast, options.calcification_contrast)[1].picture
     stored = store(shown, exam.equipment, 12)
+    lossless = imagecodecs.jpeg8_encode(stored.pixels, lossless=True, predictor=1, bitspersample=12)
     coded = {
         "raw": (None, b""),
-        "JPEG lossless": (JPEGLosslessSV1, imagecodecs.ljpeg_encode(stored.pixels, bitspersample=12)),
+        "JPEG lossless": (JPEGLosslessSV1, lossless),
         "JPEG 2000": (
             JPEG2000Lossless,
             imagecodecs.jpeg2k_encode(stored.pixels, codecformat="j2k", reversible=True, bitspersample=12),
@@ -152,7 +153,8 @@ def processes(path: Path) -> str:
         jobs = [replace(a_job(path), number=i) for i in range(PROCESS_FILES * workers)]
         with ProcessPoolExecutor(workers, initializer=one_thread) as pool:
             list(pool.map(prepare, jobs[: 2 * workers]))
-            rate[workers] = len(jobs) / _seconds(lambda pool=pool, jobs=jobs: list(pool.map(prepare, jobs, chunksize=4)))
+            seconds = _seconds(lambda pool=pool, jobs=jobs: list(pool.map(prepare, jobs, chunksize=4)))
+            rate[workers] = len(jobs) / seconds
     each = rate[cores] / rate[1] / cores
     return f"processes: {rate[1]:.1f} files/s with 1, {rate[cores]:.1f} with {cores}, {100 * each:.0f} % each"
 

@@ -23,8 +23,8 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch.nn import functional
 
-from mvmlm.data.exam_table import breast_table
 from mvmlm.data.build_store import build_image_store
+from mvmlm.data.exam_table import breast_table
 from mvmlm.data.image_store import ImageStore
 from mvmlm.data.phantom import PhantomOptions
 from mvmlm.data.readers import DATASETS

@@ -216,7 +216,7 @@ def test_a_setting_that_a_method_does_not_read_moves_nothing(plan, change):
 def test_what_is_in_no_key_still_reaches_the_worker(plan):
     found = plan({}, "data.root=/elsewhere", "train.workers=3", "resources.pretrain.gpu=1")
     nodes = {node.stage: node for node in found.nodes.values()}
-    assert nodes["images"].runtime == {"data_root": "/elsewhere"}
+    assert nodes["images"].runtime == {"data_root": "/elsewhere", "max_bad_share": 0.02}
     assert nodes["pretrain"].runtime == {"workers": 3}
     assert nodes["pretrain"].resources["gpu"] == 1
 
@@ -317,10 +317,10 @@ def test_the_keys_of_a_reference_cell_stay(plan):
     (cell,) = plan({}, base=base, facts=FrozenFacts()).cells
     assert cell.stages == {
         "dataset": "ea588578b0590592fed6",
-        "images": "5202996d2518c6513d1d",
+        "images": "90650b4832a91eb6d872",
         "reports": "17201fc96a58e5433ddc",
         "text": "0cd8bf8585cd462b036f",
-        "pretrain": "3276fe91e1185fcfa3b2",
-        "features": "564c655acee4608aae1e",
-        "evaluate": "5cbf51c1bb1aa4b52076",
+        "pretrain": "60ab59cd3a18158bb7ea",
+        "features": "dbe5f58ab8dd54bae09b",
+        "evaluate": "e9d66ef599ae5e593f9d",
     }

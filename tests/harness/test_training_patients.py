@@ -194,7 +194,6 @@ def test_other_images_texts_and_labels_of_test_patients_give_the_same_weights(na
     tested = breasts["split"] == "test"
     exams = pd.read_parquet(other / "images" / "index.parquet")
     rows = exams["patient_id"].isin(breasts.loc[tested, "patient_id"]).to_numpy()
-    store = ImageStore.open(other / "images")
     pixels = np.load(other / "images" / "pixels.npy", mmap_mode="r+")
     pixels[rows] = 65535 - pixels[rows]
     pixels.flush()
@@ -220,7 +219,6 @@ def test_a_change_to_a_training_patient_does_change_the_weights(name, made, tmp_
     shutil.copytree(made, other)
     breasts = training_breasts(stored_breasts(made / "images"), config_of(name))
     row = breasts.loc[breasts["part"] == "train", "cc"].iloc[0]
-    store = ImageStore.open(other / "images")
     pixels = np.load(other / "images" / "pixels.npy", mmap_mode="r+")
     pixels[row] = 65535 - pixels[row]
     pixels.flush()

@@ -166,7 +166,8 @@ def _converted(missing: pd.Series, extra: list[str]) -> str:
 
 def unnamed(folder: Folder, root: Path, exams: pd.DataFrame, set_aside: pd.DataFrame) -> list[str]:
     """Image files that no row names, neither as its image nor as the mask of a region."""
-    named = {*tidy(exams["path"]), *tidy(set_aside["path"].dropna()), *_masks(exams["boxes"]), *_masks(set_aside["boxes"])}
+    named = {*tidy(exams["path"]), *tidy(set_aside["path"].dropna())}
+    named |= {*_masks(exams["boxes"]), *_masks(set_aside["boxes"])}
     rest = (path for path in folder.sizes if path not in named)
     return sorted(path for path in rest if _is_image(root, path))
 

@@ -236,6 +236,7 @@ def test_padding_is_read_as_the_pixels_are(tmp_path, dtype, value, stored):
 
 def test_signed_jpeg_2000_of_more_bits_than_the_header_says(tmp_path):
     pixels = np.linspace(-4000, 4000, 64 * 64).reshape(64, 64).round().astype(np.int16)
-    made = dataset(pixels, uid.JPEG2000Lossless, bits=13, WindowCenter=0, WindowWidth=8000, VOILUTFunction="LINEAR_EXACT")
+    window = {"WindowCenter": 0, "WindowWidth": 8000, "VOILUTFunction": "LINEAR_EXACT"}
+    made = dataset(pixels, uid.JPEG2000Lossless, bits=13, **window)
     made.BitsStored, made.HighBit = 12, 11
     np.testing.assert_allclose(read_image(save(made, tmp_path)).values, pixels / 8000 + 0.5, atol=1e-6)
