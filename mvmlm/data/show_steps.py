@@ -114,16 +114,16 @@ def _named(row: pd.Series) -> str:
 def _marked(path: Path, intensity: str) -> Image:
     """An image with a lead marker and a burned-in label beside the breast, as many real ones have."""
     image = read_image(path, intensity)
-    stored = image.stored.copy()
-    bright = int(np.flatnonzero(image.table >= image.table.max())[0])
-    height, width = stored.shape
+    height, width = image.shape
+    drawn = np.zeros((height, width), np.uint8)
     right = image.meta.laterality == "R"
     x = int(0.06 * width) if right else int(0.72 * width)
     text = f"{image.meta.laterality} {image.meta.view}"
-    cv2.putText(stored, text, (x, int(0.12 * height)), cv2.FONT_HERSHEY_SIMPLEX, width / 560, bright, 2)
+    cv2.putText(drawn, text, (x, int(0.12 * height)), cv2.FONT_HERSHEY_SIMPLEX, width / 560, 1, 2)
     corner = (int(0.05 * width) if right else int(0.8 * width), int(0.9 * height))
-    cv2.rectangle(stored, corner, (corner[0] + width // 8, corner[1] + height // 24), bright, -1)
-    return Image(stored, image.table, image.meta)
+    cv2.rectangle(drawn, corner, (corner[0] + width // 8, corner[1] + height // 24), 1, -1)
+    bright = np.flatnonzero(image.table >= image.table.max())[0].astype(image.stored.dtype)
+    return Image(np.where(drawn > 0, bright, image.stored), image.table, image.meta)
 
 
 if __name__ == "__main__":
