@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -168,10 +169,12 @@ def read_headers(
         except DataError as error:
             return str(error).removeprefix(f"{path}: ")
 
-    found: list[Header | str] = [read(path) for path in paths[:1]]  # what is imported on the way, one thread imports
+    found: list[Header | str] = []
+    starts = range(1, len(paths), BLOCK)
     with ThreadPoolExecutor(threads) as pool:
-        for start in range(1, len(paths), BLOCK):
-            for header in pool.map(read, paths[start : start + BLOCK]):
+        # The first is read by this thread, so that one thread alone imports what is imported on the way.
+        for headers in chain([map(read, paths[:1])], (pool.map(read, paths[i : i + BLOCK]) for i in starts)):
+            for header in headers:
                 found.append(header)
                 if progress:
                     progress(len(found), len(paths))

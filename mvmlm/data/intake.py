@@ -111,7 +111,7 @@ def take_in(rows: pd.DataFrame, log: Log) -> Intake:
         apart = ", ".join(f"{count} {what}" for what, count in log.apart.items())
         why = "; ".join(part for part in (_reasons(log.bad), apart and f"kept apart: {apart}") if part)
         raise DataError(f"no row of the data set's table can be used: {why}")
-    bad = pd.concat([pd.DataFrame(columns=BAD), *log.bad], ignore_index=True)
+    bad = pd.concat(log.bad, ignore_index=True) if log.bad else pd.DataFrame(columns=BAD)
     return Intake(validate(rows), bad, dict(log.apart), tuple(log.notes))
 
 
@@ -157,5 +157,5 @@ def _ages(rows: pd.DataFrame, log: Log) -> pd.DataFrame:
 
 
 def _reasons(bad: Iterable[pd.DataFrame]) -> str:
-    counts = pd.concat([pd.DataFrame(columns=["reason"]), *bad])["reason"].value_counts()
+    counts = pd.Series([reason for rows in bad for reason in rows["reason"]], dtype=object).value_counts()
     return "; ".join(f"{reason} ({count})" for reason, count in counts.head(5).items())

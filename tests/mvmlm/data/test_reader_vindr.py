@@ -117,9 +117,6 @@ def edit(path, old, new):
         ("metadata.csv", "aa02", "zz02", "metadata.csv: 2 of 6 images"),
         ("breast-level_annotations.csv", "MLO,2812,2012,BI-RADS 5", "MLO,2812,2012,high", "(such as 'high')"),
         ("finding_annotations.csv", "2600.5", "wide", "finding_annotations.csv: is no table"),
-        ("breast-level_annotations.csv", "aa02", "aa01", "image_id is there more than once"),
-        ("breast-level_annotations.csv", "bb02,L,MLO,2812,2012,BI-RADS 5,DENSITY A,test",
-         "bb02,L,MLO,2812,2012,BI-RADS 5,DENSITY A,training", "both sides of the split (such as 0042)"),
     ],
 )  # fmt: skip
 def test_a_table_that_is_not_as_published(root, name, old, new, said):
@@ -128,6 +125,22 @@ def test_a_table_that_is_not_as_published(root, name, old, new, said):
         VinDr().read(root)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+BB02 = "bb02,L,MLO,2812,2012,BI-RADS 5,DENSITY A,"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "aside"),
+    [
+        ("aa02", "aa01", ["image_id is there already"]),
+        (f"{BB02}test", f"{BB02}training", ["its patient is in the test set too"]),
+    ],
+)
+def test_a_row_that_cannot_be_right_is_set_aside(root, old, new, aside):
+    edit(root / "breast-level_annotations.csv", old, new)
+    intake = VinDr().take_in(root)
+    assert intake.set_aside["reason"].tolist() == aside and len(intake.exams) == 5
 
 
 @pytest.mark.parametrize("name", ["breast-level_annotations.csv", "finding_annotations.csv", "metadata.csv"])
@@ -140,6 +153,8 @@ def test_a_missing_table(root, name):
 
 def test_a_folder_that_is_no_vindr(tmp_path):
     with pytest.raises(DataError, match=r"no VinDr-Mammo here; expected images/<study>/<image>\.dicom"):
+        VinDr().read(tmp_path)
+    with pytest.raises(DataError, match=r"nowhere: no such folder; data\.root must hold images/<study>"):
         VinDr().read(tmp_path / "nowhere")
 
 
