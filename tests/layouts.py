@@ -55,7 +55,7 @@ def dicom(path: Path, pixels: np.ndarray, bits: int = 12, **elements) -> None:
     file.save_as(path, enforce_file_format=True)
 
 
-def cbis_ddsm(root: Path) -> dict:
+def cbis_ddsm(root: Path) -> None:
     """Four case descriptions; a folder a case, with the paths that the tables say; masks beside crops."""
     tables: dict[str, list[dict]] = {}
     for patient, side, view, number in views():
@@ -95,10 +95,9 @@ def cbis_ddsm(root: Path) -> dict:
         tables.setdefault(f"{kind}_case_description_{split}_set.csv", []).append(row)
     for name, rows in tables.items():
         pd.DataFrame(rows).to_csv(root / name, index=False)
-    return {"task": "malignancy", "images": 2 * PATIENTS, "max_bad": "0%"}
 
 
-def cmmd(root: Path) -> dict:
+def cmmd(root: Path) -> None:
     """A spreadsheet of breasts; sides and views in the headers alone; 8 bits, sigmoid window."""
     from pydicom.dataset import Dataset
     from pydicom.sequence import Sequence
@@ -135,10 +134,9 @@ def cmmd(root: Path) -> dict:
         ]
     )
     write_sheet(root / "CMMD_clinicaldata_revision.xlsx", {"Sheet1": sheet})
-    return {"task": "malignancy", "images": 4 * PATIENTS, "max_bad": "0%"}
 
 
-def cdd_cesm(root: Path) -> dict:
+def cdd_cesm(root: Path) -> None:
     """JPEG in two folders, annotations as a spreadsheet, regions as a CSV of the VGG annotator."""
     rows, regions = [], []
     for patient, side, view, number in views():
@@ -171,10 +169,9 @@ def cdd_cesm(root: Path) -> dict:
     pd.DataFrame(regions, columns=[*columns, "region_attributes"]).to_csv(
         root / "Radiology_hand_drawn_segmentations_v2.csv", index=False
     )
-    return {"task": "malignancy", "images": 4 * PATIENTS, "max_bad": "0%"}
 
 
-def inbreast(root: Path) -> dict:
+def inbreast(root: Path) -> None:
     """A semicolon table with blanked ids, DICOM named by a hash, regions as Apple property lists."""
     rows = []
     for patient, side, view, number in views():
@@ -193,10 +190,9 @@ def inbreast(root: Path) -> dict:
             (root / "AllXML" / f"{file}.xml").write_bytes(plistlib.dumps(content))
     columns = ["Patient ID", "Patient age", "Laterality", "View", "Acquisition date", "File Name", "ACR", "Bi-Rads"]
     pd.DataFrame(rows, columns=columns).to_csv(root / "INbreast.csv", sep=";", index=False)
-    return {"task": "mass", "images": 4 * PATIENTS, "max_bad": "0%"}
 
 
-def csaw_cc(root: Path) -> dict:
+def csaw_cc(root: Path) -> None:
     """One table of screenings over years; files by their names."""
     rows = []
     for patient, side, view, number in views():
@@ -227,10 +223,9 @@ def csaw_cc(root: Path) -> dict:
             }
         )
     pd.DataFrame(rows).to_csv(root / "CSAW-CC_breast_cancer_screening_data.csv", index=False)
-    return {"task": "malignancy", "images": 4 * PATIENTS, "max_bad": "0%"}
 
 
-def table(root: Path) -> dict:
+def table(root: Path) -> None:
     """PNG files and a CSV."""
     rows = []
     for patient, side, view, number in views():
@@ -240,7 +235,6 @@ def table(root: Path) -> dict:
     pd.DataFrame(rows, columns=["file", "patient_id", "laterality", "view", "mass"]).to_csv(
         root / "labels.csv", index=False
     )
-    return {"task": "mass", "images": 4 * PATIENTS, "max_bad": "0%"}
 
 
 def write_sheet(path: Path, sheets: dict[str, pd.DataFrame]) -> None:
@@ -299,12 +293,21 @@ OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 
-#: Data set to what writes it; each says a task that it serves, its images, and the share of bad ones.
-LAYOUTS: dict[str, Callable[[Path], dict]] = {
+#: Data set to what writes it.
+LAYOUTS: dict[str, Callable[[Path], None]] = {
     "cbis_ddsm": cbis_ddsm,
     "cmmd": cmmd,
     "cdd_cesm": cdd_cesm,
     "inbreast": inbreast,
     "csaw_cc": csaw_cc,
     "table": table,
+}
+#: A task that it serves, and how many of its images are to be used.
+TOLD = {
+    "cbis_ddsm": {"task": "malignancy", "images": 2 * PATIENTS},
+    "cmmd": {"task": "malignancy", "images": 4 * PATIENTS},
+    "cdd_cesm": {"task": "malignancy", "images": 4 * PATIENTS},
+    "inbreast": {"task": "mass", "images": 4 * PATIENTS},
+    "csaw_cc": {"task": "malignancy", "images": 4 * PATIENTS},
+    "table": {"task": "mass", "images": 4 * PATIENTS},
 }

@@ -10,68 +10,75 @@ import pytest
 from mvmlm.data.image_store import ImageStore
 from mvmlm.data.readers import DATASETS
 from tests.harness.conftest import MICRO, ROOT
-from tests.layouts import LAYOUTS
+from tests.layouts import LAYOUTS, TOLD
 
-FRESH = {  # simulated sets, which the commands themselves make
-    "phantom": "mass",
-    "phantom_rsna": "malignancy",
-    "phantom_embed": "mass",
-}
+#: Simulated sets, which the commands themselves make.
+FRESH = {"phantom": "mass", "phantom_rsna": "malignancy", "phantom_embed": "mass"}
+SIZE = ("--set", "images.height=64", "--set", "images.width=48", "--profile", "demo")
 
 
-def one_cell(data: dict, task: str) -> dict:
-    """The small ablation, cut down to two cells of a data set."""
+def ablation(arms: list[dict], task: str) -> dict:
+    """The small ablation with one cell a data set."""
+    base = {**MICRO["base"], "method": {**MICRO["base"]["method"], "tokens": 2}}
+    del base["data"]
     return {
         **MICRO,
-        "base": {**MICRO["base"], "data": data},
-        "axes": {"method.tokens": [2, 4]},
+        "base": base,
+        "axes": {"set": arms},
         "tasks": [task],
-        "table": {**MICRO["table"], "columns": ["task"]},
+        "table": {"rows": ["set"], "columns": ["task"], "metric": "auc@breast"},
     }
 
 
-def run_whole_way(harness, data: dict, task: str) -> tuple[pd.DataFrame, dict]:
-    """Run the ablation on a data set; the rows of its table, and the licence beside the weights."""
-    harness.write(one_cell(data, task))
+def run_on(harness, arms: list[dict], task: str) -> pd.DataFrame:
+    """Run the ablation; the rows of its table by data set."""
+    harness.write(ablation(arms, task))
     done = harness.run()
     assert done.returncode == 0, done.stdout + done.stderr
     rows = pd.read_csv(harness.folder / "results" / "micro" / "demo.csv")
-    licences = [json.loads((stage / "licence.json").read_text()) for stage in harness.stages("pretrain")]
-    assert len({str(licence) for licence in licences}) == 1
-    return rows, licences[0]
+    return rows[rows["baseline"].isna()].set_index("set")
+
+
+def licences(harness, stage: str) -> list[dict]:
+    """What stands beside each output of a stage."""
+    return [json.loads((folder / "licence.json").read_text()) for folder in harness.stages(stage)]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", LAYOUTS)
-def test_a_published_layout_is_checked_prepared_and_run_on(harness, tmp_path, name):
-    root = tmp_path / "data"
-    root.mkdir()
-    told = LAYOUTS[name](root)
-    checked = harness("data", "check", name, "--root", str(root), "--max-bad", told["max_bad"])
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-    page = (harness.folder / "results" / "data" / name / "check.html").read_text()
-    assert DATASETS.get(name).title in page
-    size = ("--set", "images.height=64", "--set", "images.width=48", "--profile", "demo")
-    prepared = harness("data", "prepare", name, "--root", str(root), *size, "--max-bad", told["max_bad"])
-    assert prepared.returncode == 0, prepared.stderr
-    (store,) = harness.stages("images")
-    assert len(ImageStore.open(store)) == told["images"]
-    data = {"name": name, "root": str(root), "max_bad_share": 0.0}
-    rows, licence = run_whole_way(harness, data, told["task"])
-    assert harness.stages("images") == [store], "what was prepared is what the run has used"
-    assert set(rows["simulated"]) == {False} and rows["n"].notna().any()
-    assert licence["dataset"] == name
+@pytest.mark.parametrize("task", sorted({told["task"] for told in TOLD.values()}))
+def test_published_layouts_are_checked_prepared_and_run_on(harness, tmp_path, task):
+    arms = []
+    for name in (n for n in LAYOUTS if TOLD[n]["task"] == task):
+        root = tmp_path / name
+        root.mkdir()
+        LAYOUTS[name](root)
+        checked = harness("data", "check", name, "--root", str(root), "--max-bad", "0%")
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+        page = (harness.folder / "results" / "data" / name / "check.html").read_text()
+        assert DATASETS.get(name).title in page
+        prepared = harness("data", "prepare", name, "--root", str(root), *SIZE, "--max-bad", "0%")
+        assert prepared.returncode == 0, prepared.stderr
+        arms.append({"label": name, "data.name": name, "data.root": str(root), "data.max_bad_share": 0.0})
+    stores = harness.stages("images")
+    assert sorted(len(ImageStore.open(s)) for s in stores) == sorted(TOLD[a["label"]]["images"] for a in arms)
+    rows = run_on(harness, arms, task)
+    assert harness.stages("images") == stores, "what was prepared is what the run has used"
+    assert set(rows.index) == {arm["label"] for arm in arms} and rows["mean"].notna().all()
+    assert not rows["simulated"].any()
+    assert {said["dataset"] for said in licences(harness, "pretrain")} == set(rows.index)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "task"), FRESH.items())
-def test_a_simulated_data_set_is_run_on_through_the_real_reader(harness, name, task):
+@pytest.mark.parametrize("task", sorted(set(FRESH.values())))
+def test_simulated_data_sets_are_run_on_through_the_real_readers(harness, task):
     options = {"exams": 40, "height": 160, "width": 128}
-    rows, licence = run_whole_way(harness, {"name": name, "options": options}, task)
-    assert set(rows["simulated"]) == {True} and set(rows["releasable"]) == {"yes"}
-    assert licence["simulated"]
+    arms = [{"label": n, "data.name": n, "data.options": options} for n in FRESH if FRESH[n] == task]
+    rows = run_on(harness, arms, task)
+    assert rows["simulated"].all() and set(rows["releasable"]) == {"yes"}
+    assert all(said["simulated"] for said in licences(harness, "pretrain"))
 
 
+@pytest.mark.slow
 def test_what_is_trained_on_a_set_that_forbids_release_says_so_everywhere(harness, tmp_path):
     """EMBED's agreement forbids releasing weights and embeddings."""
     from mvmlm.data.phantom.write import generate
@@ -79,11 +86,11 @@ def test_what_is_trained_on_a_set_that_forbids_release_says_so_everywhere(harnes
 
     root = tmp_path / "embed"
     generate(root, PhantomEmbed.Options(exams=40, height=160, width=128))
-    rows, licence = run_whole_way(harness, {"name": "embed", "root": str(root)}, "mass")
-    assert set(rows["releasable"]) == {"no"} and licence["releasable"] == "no"
+    rows = run_on(harness, [{"label": "embed", "data.name": "embed", "data.root": str(root)}], "mass")
+    assert set(rows["releasable"]) == {"no"}
     assert "EMBED Open Data may not be released" in (harness.folder / "results" / "micro" / "demo.md").read_text()
-    for stage in harness.stages("features"):
-        assert json.loads((stage / "licence.json").read_text())["releasable"] == "no"
+    for stage in ("images", "pretrain", "features"):
+        assert {said["releasable"] for said in licences(harness, stage)} == {"no"}
     from harness.home import Home
     from harness.tracking import Tracker
 
