@@ -15,7 +15,7 @@ from mvmlm.data.image_store import BAD, BREASTS, DTYPE, INDEX, PIXELS, SETTINGS
 from mvmlm.data.intake import BOTH_SIDES
 from mvmlm.data.journal import NAME as JOURNAL
 from mvmlm.data.journal import Journal
-from mvmlm.data.prepare import SHORT_OF_MEMORY, TOO_SLOW, Job
+from mvmlm.data.prepare import APART, SHORT_OF_MEMORY, TOO_SLOW, Job
 from mvmlm.data.workers import CRASHED, in_order
 from mvmlm.errors import DataError
 
@@ -140,12 +140,17 @@ def image_jobs(exams: pd.DataFrame, root: Path, settings: dict) -> list[Job]:
     ]
 
 
+def _is_excused(entry: tuple[str, str]) -> bool:
+    """Whether a set-aside image is no sign of a bad folder: its split is at fault, or it is no standard view."""
+    return entry[1] == BOTH_SIDES or entry[1].endswith(APART)
+
+
 class _Limit:
     """Counts what cannot be used, and stops the work when it is too much."""
 
     def __init__(self, bad: list[tuple[str, str]], images: int, share: float, root: Path) -> None:
         self.bad, self.share, self.root = bad, share, root
-        self.excused = sum(reason == BOTH_SIDES for _, reason in bad)
+        self.excused = sum(map(_is_excused, bad))
         self.before, self.seen = len(bad) - self.excused, 0
         self.total = self.before + images
         self._check()
@@ -155,13 +160,14 @@ class _Limit:
         self.seen += 1
         if isinstance(said, str):
             self.bad.append((path, said))
+            self.excused += _is_excused(self.bad[-1])
             self._check()
 
     def _check(self) -> None:
         count = len(self.bad) - self.excused
         if count <= self.share * self.total + ROUNDING:
             return
-        examples = "; ".join(f"{path}: {why}" for path, why in self.bad if why != BOTH_SIDES)
+        examples = "; ".join(f"{path}: {why}" for path, why in self.bad if not _is_excused((path, why)))
         raise DataError(
             f"{self.root}: {count} of the first {self.seen + self.before} images (of {self.total}) cannot be "
             f"used, more than data.max_bad_share={self.share:g} allows: {examples[:400]}"
@@ -185,7 +191,7 @@ def _write_tables(
     summary = {
         "images": len(kept),
         "set_aside": len(bad),
-        "bad": sum(reason != BOTH_SIDES for _, reason in bad),
+        "bad": sum(not _is_excused(entry) for entry in bad),
         "set_aside_examples": [f"{p}: {r}" for p, r in bad[:3]],
         "flipped_against_tag": int(((index["laterality"] == "R") != index["transform_flipped"]).sum()),
         "without_window": int(said["without_window"].sum()),

@@ -90,7 +90,7 @@ def _how_far(dataset: Any, frame: bytes, intensity: Intensity, target: tuple[int
 
 
 def _shown(dataset: Any, stored: np.ndarray, reduce: int, intensity: Intensity) -> Image:
-    from mvmlm.data.header import laterality_and_view
+    from mvmlm.data.header import kind_of, laterality_and_view
 
     bits = 8 * stored.dtype.itemsize
     if bits > 16:
@@ -102,7 +102,7 @@ def _shown(dataset: Any, stored: np.ndarray, reduce: int, intensity: Intensity) 
     table = grey_table(dataset, values, intensity, lambda: _present(stored, bits))
     laterality, view = laterality_and_view(dataset)
     shown = bool(dataset.get("VOILUTSequence")) or has_window(dataset)
-    meta = Meta(laterality, view, intensity == "voi" and not shown)
+    meta = Meta(laterality, view, intensity == "voi" and not shown, kind_of(dataset))
     return Image(stored, table, meta, reduce, (int(dataset.Rows), int(dataset.Columns)))
 
 

@@ -27,11 +27,14 @@ class Meta:
     ----------
     without_window : bool
         A DICOM that was to be shown by its window or VOI table, and has none: its extremes are black and white.
+    kind : str
+        As `mvmlm.data.header.Header` has it.
     """
 
     laterality: str | None = None
     view: str | None = None
     without_window: bool = False
+    kind: str = "mammogram"
 
 
 @dataclass(frozen=True)

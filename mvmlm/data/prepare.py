@@ -20,6 +20,8 @@ from mvmlm.data.regions import list_regions, read_region
 from mvmlm.errors import DataError
 
 SLOWEST = 120  # seconds that one file may take; the largest mammograms take 3
+NO_STANDARD = ("tomosynthesis", "magnification", "spot", "specimen")
+APART = "which is kept apart"  # end of a reason that finds no fault with the file: it is something else
 TOO_SLOW, SHORT_OF_MEMORY = "takes longer than", "needs more memory than there is"
 
 
@@ -91,6 +93,8 @@ def _prepare(job: Job, path: Path) -> tuple[bytes, dict] | tuple[None, str]:
     target = (job.height, job.width) if job.reduced else None
     image = read_image(path, job.intensity, target=target)
     meta = image.meta
+    if meta.kind in NO_STANDARD:
+        return None, f"is a {meta.kind} view, {APART}"
     if meta.laterality is not None and meta.laterality != job.laterality:
         return None, f"laterality tag {meta.laterality}, table says {job.laterality}"
     if meta.view != job.view and {meta.view, job.view} <= set(STANDARD_VIEWS):

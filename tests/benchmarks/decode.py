@@ -1,9 +1,10 @@
 """DICOM to store, a file at a time, against what published mammography code does; and over processes. Ratios.
 
-The plain way: pydicom decodes in full, pixels become float64 between their extremes, a brightness below 40 of 255 is
-zeroed, the columns and rows whose deviation is not zero are kept, OpenCV resizes to 912×1520, and a PNG is written (the
-steps of Mammo-CLIP's public script). Ours brings the same file to 16-bit pixels of the same size and appends them to
-the store. Both have one thread and the same files, turn about.
+The plain way: pydicom decodes in full (JPEG lossless through gdcm, JPEG 2000 through the decoder that ours has), pixels
+become float64 between their extremes, a brightness below 40 of 255 is zeroed, the columns and rows whose deviation is not
+zero are kept, OpenCV resizes to 912×1520, and a PNG is written (the steps of Mammo-CLIP's public script). Ours brings the
+same file to 16-bit pixels of the same size and appends them to the store. Both have one thread and the same files, turn
+about.
 """
 
 from __future__ import annotations
@@ -87,9 +88,14 @@ def a_job(path: Path, *, reduced: bool = False) -> Job:
 def plain(path: Path, out: Path) -> None:
     """A file to an 8-bit PNG, as published code does it."""
     import pydicom
+    from pydicom.pixels import get_decoder
+    from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1
 
     file = pydicom.dcmread(path)
-    pixels = file.pixel_array.astype(np.float64)[5:-5, 5:-5]
+    syntax = file.file_meta.TransferSyntaxUID
+    plugin = {JPEG2000Lossless: "pylibjpeg", JPEGLosslessSV1: "gdcm"}.get(syntax, "")
+    stored, _ = get_decoder(syntax).as_array(file, index=0, decoding_plugin=plugin)
+    pixels = stored.astype(np.float64)[5:-5, 5:-5]
     if file.PhotometricInterpretation == "MONOCHROME1":
         pixels = pixels.max() - pixels
     pixels = (pixels - pixels.min()) / (pixels.max() - pixels.min()) * 255

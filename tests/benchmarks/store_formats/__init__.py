@@ -27,10 +27,8 @@ IMAGES = 200
 ROUNDS = 5
 WRITTEN = 64  # images a write that is timed, `fsync` included
 LIMIT = "limit"
-AFTER_OTHERS, TIMED = (
-    "after others",
-    ("random", "in order"),
-)  # the first warms up: it is told, and not compared
+TIMED = ("random", "in order")
+AFTER_OTHERS = "after others"  # warms up for the timed ones: told, not compared
 
 #: Of an image, by format and way, a value a round.
 Seconds = dict[tuple[str, str], list[float]]

@@ -49,7 +49,7 @@ class Format:
 def write_npy(folder: Path, images: np.ndarray) -> None:
     """As `mvmlm.data.build_store` does: in order, checksummed, journalled."""
     from mvmlm.data.image_store import DTYPE, PIXELS
-    from mvmlm.data.journal import Journal
+    from mvmlm.data.journal import NAME, Journal
     from mvmlm.data.prepare import Job
 
     size = images.shape[1:]
@@ -58,6 +58,7 @@ def write_npy(folder: Path, images: np.ndarray) -> None:
         for number, image in enumerate(images):
             journal.add(number, image.tobytes(), {"crc32": zlib.crc32(image)}, None)
         journal.finish(len(images), size, DTYPE)
+    (folder / NAME).unlink()
 
 
 def open_npy(folder: Path) -> Read:

@@ -161,3 +161,29 @@ def test_images_without_a_window_and_dim_ones_are_counted(exams, tmp_path):
     assert (summary["without_window"], summary["dim"]) == (10, 1)
     summary = build_image_store(exams, tmp_path, tmp_path / "stretched", **SIZE, intensity="percentile")
     assert (summary["without_window"], summary["dim"]) == (0, 0)
+
+
+def test_a_view_that_is_no_standard_one_is_kept_apart_and_counts_as_no_fault(exams, tmp_path):
+    from tests.mvmlm.data.dicom_files import dataset, save
+
+    pixels = np.round(4095 * a_breast(120, 96, 60, 44)[0]).astype(np.uint16)
+    spot = dataset(pixels, bits=12, SeriesDescription="L CC SPOT")
+    save(spot, tmp_path, exams["path"][0])
+    volume = dataset(pixels, bits=12, NumberOfFrames=2, PixelData=pixels.tobytes() * 2)
+    save(volume, tmp_path, exams["path"][4])
+    summary = build_image_store(exams, tmp_path, tmp_path / "store", **SIZE, max_bad_share=0.0)
+    assert (summary["images"], summary["set_aside"], summary["bad"]) == (18, 2, 0)
+    reasons = pd.read_csv(tmp_path / "store" / "bad_files.csv")["reason"].tolist()
+    assert reasons[0] == "is a spot view, which is kept apart" and reasons[1].startswith("has 2 frames")
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".pgm"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_pictures_are_read_at_their_own_depth(tmp_path, suffix, dtype):
+    from mvmlm.data.pixels import read_image
+
+    pixels = np.linspace(0, np.iinfo(dtype).max, 1200).reshape(40, 30).astype(dtype)
+    cv2.imwrite(str(tmp_path / f"a{suffix}"), pixels)
+    image = read_image(tmp_path / f"a{suffix}")
+    assert image.stored.dtype == dtype
+    np.testing.assert_allclose(image.values, pixels / np.iinfo(dtype).max, atol=1e-6)
