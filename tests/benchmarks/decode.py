@@ -1,10 +1,10 @@
 """DICOM to store, a file at a time, against what published mammography code does; and over processes. Ratios.
 
-The plain way: pydicom decodes in full (JPEG lossless through gdcm, JPEG 2000 through the decoder that ours has), pixels
-become float64 between their extremes, a brightness below 40 of 255 is zeroed, the columns and rows whose deviation is not
-zero are kept, OpenCV resizes to 912×1520, and a PNG is written (the steps of Mammo-CLIP's public script). Ours brings the
-same file to 16-bit pixels of the same size and appends them to the store. Both have one thread and the same files, turn
-about.
+The plain way: pydicom decodes in full (JPEG lossless through gdcm, JPEG 2000 through the decoder that ours has),
+pixels become float64 between their extremes, a brightness below 40 of 255 is zeroed, the columns and rows whose
+deviation is not zero are kept, OpenCV resizes to 912×1520, and a PNG is written (the steps of Mammo-CLIP's public
+script). Ours brings the same file to 16-bit pixels of the same size and appends them to the store. Both have one thread
+and the same files, turn about.
 """
 
 from __future__ import annotations
