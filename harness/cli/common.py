@@ -30,6 +30,20 @@ def add_ablation_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seeds", metavar="N,N…", help="override the seeds, e.g. --seeds 0,1,2", type=_seeds, default=None
     )
+    parser.add_argument(
+        "--max-bad", type=share, metavar="SHARE", help="share of unusable images that stops the run, as 1%% or 0.01"
+    )
+
+
+def share(text: str) -> float:
+    """``1%`` or ``0.01``."""
+    try:
+        value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share such as 1% or 0.01")
+    return value
 
 
 def expand_and_plan(args: argparse.Namespace) -> tuple[Expansion, Plan]:
@@ -43,7 +57,8 @@ def expand_and_plan(args: argparse.Namespace) -> tuple[Expansion, Plan]:
     from harness.expand import expand_file
     from harness.plan import build_plan
 
-    expansion = expand_file(args.ablation, profile=args.profile, overrides=args.set, seeds=args.seeds)
+    overrides = args.set if args.max_bad is None else [*args.set, f"data.max_bad_share={args.max_bad}"]
+    expansion = expand_file(args.ablation, profile=args.profile, overrides=overrides, seeds=args.seeds)
     return expansion, build_plan(expansion.cells)
 
 

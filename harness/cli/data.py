@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from harness.cli.common import share
+
 HELP = "check a data set's folder, and prepare its images"
 EXAMPLES = """examples:
   python -m harness data check table --root /data/mine --set data.options.csv=labels.csv
@@ -65,17 +67,6 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--follow-links", action="store_true", help="follow symbolic links that lead out of the folder"
     )
-
-
-def share(text: str) -> float:
-    """``1%`` or ``0.01``."""
-    try:
-        value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share such as 1% or 0.01")
-    return value
 
 
 def data_config(args: argparse.Namespace) -> Any:

@@ -7,9 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from harness.render import publish
+from harness.render.pages import PAGES
 from harness.stages.licence import WORDS
 from mvmlm.data.check import SECTIONS, percent
 from mvmlm.data.check.tally import SPLITS, is_graded
@@ -20,13 +19,6 @@ if TYPE_CHECKING:
     from mvmlm.data.check import Report
     from mvmlm.data.readers import Reader
 
-_PAGES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent),
-    autoescape=True,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    undefined=StrictUndefined,
-)
 PAGE, SHEET = "check.html", "sheet.png"
 LISTS = {
     "set_aside": "rows that the reader set aside, with the reason",
@@ -65,7 +57,7 @@ def write(report: Report, reader: Reader, root: str, folder: Path) -> dict[str, 
 
 def page(report: Report, reader: Reader, root: str) -> str:
     """The page."""
-    return _PAGES.get_template("data_check.html.j2").render(
+    return PAGES.get_template("data_check.html.j2").render(
         report=report,
         reader=reader,
         root=root,

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from harness.caption import caption
 from harness.entries import LEVEL
+from harness.render.pages import PAGES
 from harness.table_model import ComparisonTable, Entry, stub_labels
 from harness.wording import SIGNS, number, percent, value_label
-
-_PAGES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent),
-    autoescape=True,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    undefined=StrictUndefined,
-)
 
 
 def render(table: ComparisonTable) -> str:
     """The page: table, reading aid, footnotes, and the runs behind every number."""
-    return _PAGES.get_template("table.html.j2").render(
+    return PAGES.get_template("table.html.j2").render(
         table=table,
         caption=caption(table),
         header=table.header(),

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from mvmlm.data.readers import with_columns
 from mvmlm.errors import DataError
-from mvmlm.registry import did_you_mean
 
 
 def read_sheet(path: Path, columns: Iterable[str], sheet: str | None = None) -> pd.DataFrame:
@@ -39,10 +39,4 @@ def read_sheet(path: Path, columns: Iterable[str], sheet: str | None = None) -> 
         raise DataError(f"{path}: no such file; data.root must be the folder as it was published") from error
     except (ValueError, OSError, CalamineError) as error:
         raise DataError(f"{path}: is no table ({' '.join(str(error).split())[:120]})") from error
-    for column in columns:
-        if column not in table:
-            hint = did_you_mean(column, map(str, table.columns))
-            raise DataError(
-                f"{path}: has no column {column!r}{hint} (it has: {', '.join(map(str, table.columns))})"
-            )
-    return table
+    return with_columns(table, path, columns)

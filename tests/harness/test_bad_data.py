@@ -44,7 +44,7 @@ def test_bad_dicom_files_are_set_aside_named_and_counted(harness, damaged):
     (line,) = [text for text in said.stdout.splitlines() if text.startswith("failed images vindr")]
     assert "data.max_bad_share=0.02" in line and any(name in line for name in names)
     assert not harness.stages("images") and not harness.stages("pretrain")
-    said = harness.run(*data, "--set", "data.max_bad_share=0.05")
+    said = harness.run(*data, "--max-bad", "5%")
     assert said.returncode == 0, said.stdout + said.stderr
     (note,) = [text for text in said.stdout.splitlines() if text.startswith("note 3 of 96 images of vindr")]
     assert all(name in note for name in names)
@@ -54,6 +54,9 @@ def test_bad_dicom_files_are_set_aside_named_and_counted(harness, damaged):
     (images,) = harness.stages("images")
     listed = pd.read_csv(images / "bad_files.csv")
     assert sorted(Path(path).name for path in listed["path"]) == sorted(names)
+    refused = harness.run(*data, "--max-bad", "1%")
+    assert refused.returncode == 2, "what is in the store was made under another limit"
+    assert "3 of 96 images of vindr cannot be used, more than data.max_bad_share=0.01" in refused.stderr
 
 
 def test_a_table_without_a_column(harness, tmp_path):

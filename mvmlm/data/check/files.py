@@ -17,7 +17,7 @@ from mvmlm.data.pixels import DICOM_MAGIC, DICOM_PREAMBLE, DICOM_SUFFIXES, PICTU
 
 EVERY = 2000  # files between two reports of progress
 MISSING, EMPTY, OUTSIDE = "no such file", "the file is empty", "a symbolic link leads out of the folder"
-TODO = {
+MENDING = {
     MISSING: "finish the download or the unpacking; missing.csv lists them",
     EMPTY: "fetch them again: a download broke off; missing.csv lists them",
     OUTSIDE: "allow it with --follow-links if you trust where they lead",
@@ -136,7 +136,7 @@ def file_checks(
     found = []
     for reason, rows in bad.groupby("reason"):
         what = f"{of_all(len(rows), len(exams), 'images')} have no file: {reason}"
-        todo = TODO[reason] + (_converted(rows["path"], extra) if reason == MISSING else "")
+        todo = MENDING[reason] + (_converted(rows["path"], extra) if reason == MISSING else "")
         level = harm(len(rows), len(exams), max_bad)
         found.append(Check("files", level, what, len(rows), some(rows["path"]), todo))
     if not len(bad):

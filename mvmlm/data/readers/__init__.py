@@ -151,6 +151,17 @@ def read_csv(path: Path, columns: Iterable[str], **arguments: Any) -> pd.DataFra
         raise DataError(f"{path}: no such file; data.root must be the folder as it was published") from error
     except (ValueError, pd.errors.ParserError) as error:
         raise DataError(f"{path}: is no table ({' '.join(str(error).split())[:120]})") from error
+    return with_columns(table, path, columns)
+
+
+def with_columns(table: pd.DataFrame, path: Path, columns: Iterable[str]) -> pd.DataFrame:
+    """The table, once it is seen to have these columns.
+
+    Raises
+    ------
+    DataError
+        When it lacks one; the nearest name that it has is said.
+    """
     for column in columns:
         if column not in table:
             hint = did_you_mean(column, map(str, table.columns))
