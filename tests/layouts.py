@@ -232,9 +232,8 @@ def table(root: Path) -> None:
         name = f"{patient}_{side}_{view}.png"
         cv2.imwrite(str(root / name), breast(side, number, 16, ill(patient, side)))
         rows.append((name, f"p{patient}", side, view, int(ill(patient, side))))
-    pd.DataFrame(rows, columns=["file", "patient_id", "laterality", "view", "mass"]).to_csv(
-        root / "labels.csv", index=False
-    )
+    columns = ["file", "patient_id", "laterality", "view", "malignancy"]
+    pd.DataFrame(rows, columns=columns).to_csv(root / "labels.csv", index=False)
 
 
 def write_sheet(path: Path, sheets: dict[str, pd.DataFrame]) -> None:
@@ -302,12 +301,5 @@ LAYOUTS: dict[str, Callable[[Path], None]] = {
     "csaw_cc": csaw_cc,
     "table": table,
 }
-#: A task that it serves, and how many of its images are to be used.
-TOLD = {
-    "cbis_ddsm": {"task": "malignancy", "images": 2 * PATIENTS},
-    "cmmd": {"task": "malignancy", "images": 4 * PATIENTS},
-    "cdd_cesm": {"task": "malignancy", "images": 4 * PATIENTS},
-    "inbreast": {"task": "mass", "images": 4 * PATIENTS},
-    "csaw_cc": {"task": "malignancy", "images": 4 * PATIENTS},
-    "table": {"task": "mass", "images": 4 * PATIENTS},
-}
+#: How many of its images are to be used.
+IMAGES = {**dict.fromkeys(LAYOUTS, 4 * PATIENTS), "cbis_ddsm": 2 * PATIENTS}
