@@ -62,7 +62,8 @@ def build_image_store(
     follow_links : bool
         Whether symbolic links may lead out of ``root``.
     set_aside : DataFrame, optional
-        ``image_id, path, reason`` of rows that the reader has set aside already; they count as bad.
+        ``image_id, path, reason`` of rows that the reader has set aside already; they count as bad, but for those of
+        patients on both sides of a split.
     workers : int
         Processes; 0 stays in this one.
     work_dir : Path, optional
@@ -74,10 +75,9 @@ def build_image_store(
     dict
         ``images, set_aside, bad, set_aside_examples, flipped_against_tag, without_window, dim, regions_lost,
         same_pixels, same_pixels_examples, same_across_splits, height, width, bytes``: ``bad`` of those set aside count
-        towards ``max_bad_share``, ``without_window`` counts DICOM files that
-        were read by their extremes for want of a window, ``dim`` images that use less than a quarter of the grey
-        range, ``regions_lost`` marked regions whose mask files cannot be used, ``same_pixels`` images that are byte for
-        byte another one.
+        towards ``max_bad_share``, ``without_window`` DICOM files that were read by their extremes for want of a window,
+        ``dim`` images that use less than a quarter of the grey range, ``regions_lost`` marked regions whose mask files
+        cannot be used, ``same_pixels`` images that are byte for byte another one.
 
     Raises
     ------

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mvmlm.data.intensity import Intensity, grey_table, has_window, pattern_values
 from mvmlm.data.pixels import Image, Meta
 from mvmlm.errors import DataError
-
-if TYPE_CHECKING:
-    pass
 
 #: Side below which a reduced decoding finds the breast, before it is decided how far the image itself can be reduced.
 GLANCE = 700
@@ -113,7 +110,7 @@ def _precision(dataset: Any) -> int | None:
     syntax = dataset.file_meta.TransferSyntaxUID
     if not syntax.is_encapsulated:
         return None
-    if syntax not in REDUCIBLE:
+    if syntax not in REDUCIBLE or dataset.PixelRepresentation == 0:  # of unsigned values all bits count anyway
         return int(dataset.BitsStored)
     from pydicom.encaps import get_frame
 

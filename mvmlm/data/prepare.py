@@ -135,8 +135,8 @@ def _boxes(job: Job, shape: tuple[int, int]) -> tuple[str, int]:
     return "" if unknown else json.dumps([region.as_dict() for region in found]), len(listed) - len(found)
 
 
-class _TooSlowError(Exception):
-    """A file has had its time."""
+class _TooSlowError(BaseException):
+    """A file has had its time; no exception that a decoder's caller takes for a damaged file."""
 
 
 @contextmanager

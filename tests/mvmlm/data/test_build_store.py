@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ from mvmlm.data.image_store import ImageStore
 from mvmlm.data.prepare import Job
 from mvmlm.data.regions import read_regions
 from mvmlm.errors import DataError
+from tests.mvmlm.data.dicom_files import make
 from tests.mvmlm.data.test_preprocess import a_breast
 
 SIZE = {"height": 48, "width": 32}
@@ -309,3 +311,20 @@ def test_workers_do_not_outlive_a_builder_that_is_killed(tmp_path):
     builder.wait()
     _, alive = psutil.wait_procs(family, timeout=20)
     assert not [p for p in alive if p.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_a_file_that_takes_too_long_is_said_to_and_is_tried_again_at_another_time(tmp_path, monkeypatch):
+    """The alarm goes off inside a decoder, whose own errors mean a damaged file."""
+    from mvmlm.data import codecs, prepare
+
+    exams = write(tmp_path, 6)
+    pixels = np.round(4095 * a_breast(120, 96, 50, 44)[0]).astype(np.uint16)
+    exams.loc[0, "path"] = make(tmp_path, pixels, bits=12).name
+    with monkeypatch.context() as patched:
+        patched.setattr(prepare, "SLOWEST", 1)
+        patched.setattr(codecs, "decode", lambda dataset: time.sleep(5))
+        folders = {"out_dir": tmp_path / "out", "work_dir": tmp_path / "work"}
+        summary = build_image_store(exams, tmp_path, **folders, **SIZE, max_bad_share=0.5)
+    assert summary["set_aside_examples"] == ["image.dcm: takes longer than 1 s"]
+    again = build_image_store(exams, tmp_path, **folders, **SIZE)
+    assert (again["images"], again["set_aside"]) == (6, 0)
