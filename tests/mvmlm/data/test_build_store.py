@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -200,8 +201,6 @@ def test_regions_stand_in_store_pixels_on_what_they_mark(tmp_path):
     assert read_regions(store.exams["boxes"][0])[0].box == (20, 50, 30, 60)
 
 
-
-
 def stopped_at(count):
     def told(done, total):
         if done == count:
@@ -260,6 +259,30 @@ def test_a_worker_that_is_killed_while_results_are_written_costs_nothing(tmp_pat
 
     summary = build_image_store(exams, tmp_path, tmp_path / "store", **SIZE, workers=2, progress=kill_one)
     assert (summary["images"], summary["set_aside"]) == (120, 0)
+
+
+def dies_while_it_answers(jobs):
+    """A worker that is killed, once, when half of its answer is in the pipe."""
+    from multiprocessing.connection import Connection
+
+    marker = Path(jobs[0].root) / "killed"
+    if not marker.exists():
+        marker.touch()
+
+        def half(self, buffer, write=os.write):
+            write(self.fileno(), bytes(buffer)[: len(buffer) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        Connection._send = half
+    return [PREPARE(job) for job in jobs]
+
+
+@pytest.mark.timeout(60)
+def test_half_an_answer_of_a_worker_that_was_killed_holds_nobody_up(tmp_path, monkeypatch):
+    exams = write(tmp_path, 60)
+    monkeypatch.setattr(workers_module, "prepare_all", dies_while_it_answers)
+    summary = build_image_store(exams, tmp_path, tmp_path / "store", **SIZE, workers=2)
+    assert (tmp_path / "killed").exists() and (summary["images"], summary["set_aside"]) == (60, 0)
 
 
 def test_one_worker_survives_a_file_that_crashes_its_decoder(exams, tmp_path, monkeypatch):
