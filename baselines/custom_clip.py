@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from mvmlm.losses import Temperature
 from mvmlm.methods import METHODS, Method, Shapes
 from mvmlm.models.contrast import image_text_loss
 from mvmlm.models.image_encoder import ImageEncoder
+from mvmlm.models.text_tower import TextTower, check_pooling, pooled
 
 
 @METHODS.register("custom_clip")
@@ -20,10 +21,12 @@ class CustomCLIP(Method):
     """Each view is aligned with its breast's report by itself; nothing ties the two views together.
 
     Average pooling on both sides and a linear projection are ours: the paper names this baseline and says no
-    more.
+    more. ``text_pooling`` changes the text's: ``mean`` or ``max`` over its tokens, or ``first``, the state of [CLS] in
+    a BERT.
     """
 
     uses = frozenset({"text", "loss"})
+    trains_text = True
 
     @dataclass(frozen=True)
     class Options:
@@ -33,14 +36,15 @@ class CustomCLIP(Method):
         pretrained: bool = False
         encoder_stage: int = -1
         projection: int = 512
+        text_pooling: str = field(default="mean", metadata={"later": True})
 
     def __init__(self, options: Options, shapes: Shapes, loss: dict) -> None:
         super().__init__()
-        self.encoder = ImageEncoder(
-            options.encoder, options.pretrained, shapes.image_size, options.encoder_stage
-        )
+        check_pooling(options.text_pooling)
+        self.encoder = ImageEncoder(options.encoder, options.pretrained, shapes.image_size, options.encoder_stage)
         self.image = nn.Linear(self.encoder.channels, options.projection)
         self.text = nn.Linear(shapes.text_width, options.projection)
+        self.text_tower, self.text_pooling = TextTower(shapes.text_backbone), options.text_pooling
         self.temperature = Temperature(loss["temperature"], loss["learn_temperature"])
         self.settings = loss
 
@@ -58,9 +62,8 @@ class CustomCLIP(Method):
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         views = self.encode_present(batch)[1]
-        weight = batch.text_mask[..., None].to(batch.text.dtype)
-        pooled = (batch.text * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1.0)
-        text = F.normalize(self.text(pooled).float(), dim=-1)
+        states = self.text_tower(batch.text, batch.text_mask)
+        text = F.normalize(self.text(pooled(states, self.text_pooling, batch.text_mask)).float(), dim=-1)
         scale = self.temperature()
         total = image_text_loss(views, text, batch, scale, self.settings)
         return total, {"loss_it": float(total.detach()), "temperature": float(1.0 / scale.detach())}

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 from harness.entries import LEVEL
 from harness.table_model import ComparisonTable
-from harness.wording import SIGNS, listed, metric_title, number, plural, unit
+from harness.wording import DASH, SIGNS, listed, measure, metric_title, number, plural, unit
 
 SIMULATED = "SIMULATED DATA: these numbers say nothing of real mammograms."
+NEAR_ONE = 0.95
+"""Mean of the row «text only», to the decimals shown, from which the caption warns that the texts tell the label: a
+choice of ours."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Caption:
 
 def caption(table: ComparisonTable) -> Caption:
     """Question, warning and reading aid of a table; the same table gives the same words."""
-    parts = (_measured, _interval, _heads, _best, _below, _signs, _notes)
+    parts = (_measured, _interval, _heads, _best, _below, _label_told, _beside, _signs, _notes)
     return Caption(
         question=table.spec.question,
         warning=SIMULATED if table.spec.simulated else "",
@@ -98,6 +101,35 @@ def _below(table: ComparisonTable) -> Iterator[str]:
             beaten.append(" ".join(column.labels))
     if beaten:
         yield f"No row does better than the best row without images in: {', '.join(beaten)}."
+
+
+def _label_told(table: ComparisonTable) -> Iterator[str]:
+    """Columns whose label a bag of words reads off the training texts."""
+    told = []
+    for i, column in enumerate(table.columns):
+        means = [row.entries[i].mean for row in table.baselines if row.baseline == "text"]
+        best = max((mean for mean in means if mean is not None), default=0.0)
+        if float(number(best)) >= NEAR_ONE:
+            told.append(f"{number(best)} for {' '.join(column.labels)}")
+    if told:
+        yield (
+            f"Text only reaches {', '.join(told)}: there, pretraining on these texts is label supervision by "
+            "another name."
+        )
+
+
+def _beside(table: ComparisonTable) -> Iterator[str]:
+    if not table.beside:
+        return
+    known = [measure(name) for name in table.beside]
+    meanings = [f"{m.title}: {m.meaning}" for m in known if m.meaning]
+    said = "Right of the line: facts about what each row was trained on, not test results"
+    yield f"{'; '.join([said, *meanings])}."
+    facts = [fact for row in (*table.rows, *table.baselines) for fact in row.facts]
+    if any(fact.is_range for fact in facts):
+        yield "A range there: the row's cells differ."
+    if not all(fact.cells for fact in facts):
+        yield f"{DASH} there: not known, or the row was trained on nothing of the kind."
 
 
 def _signs(table: ComparisonTable) -> Iterator[str]:

@@ -33,7 +33,13 @@ class Removable:
 
 
 def unneeded(
-    home: Home, tracker: Tracker, *, unfinished: bool = False, prepared: bool = False, force: bool = False
+    home: Home,
+    tracker: Tracker,
+    *,
+    unfinished: bool = False,
+    prepared: bool = False,
+    answers: bool = False,
+    force: bool = False,
 ) -> list[Removable]:
     """Stages that no cell of a finished invocation stands on, and leftovers.
 
@@ -43,6 +49,8 @@ def unneeded(
         Whether work goes too that the newest invocation of an ablation left unfinished, and would go on from.
     prepared : bool
         Whether image stores go too that ``data prepare`` made and no cell stands on.
+    answers : bool
+        Whether what language models answered goes too: reports that are there stay, others ask again.
     force : bool
         Go on although a run of another machine seems to live: whether it does cannot be seen from here.
 
@@ -92,6 +100,8 @@ def unneeded(
         home.logs: "log",
         home.root / "tune": "scratch of a killed run",
     }
+    if answers:
+        leftovers[home.answers] = "answers of a language model"
     for path in store.half_written():
         found.append(Removable(f"tmp/{path.name}", path, folder_bytes(path), "", "half-written"))
     for folder, why in leftovers.items():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +12,13 @@ import numpy as np
 import pandas as pd
 
 from harness.home import Home
-from harness.store import Store
-from harness.table_model import ComparisonTable, TableSpec
+from harness.recorder import measures_of
+from harness.store import Card, Store
+from harness.table_model import ComparisonTable, TableSpec, stage_of
 from harness.tables import build_table
-from harness.tracking import Tracker
+from harness.tracking import Tracker, metric_key
+from mvmlm.errors import ConfigError
+from mvmlm.registry import did_you_mean
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,11 +36,12 @@ def write_comparison(
     Returns
     -------
     list of Path
-        The files: Markdown, LaTeX, CSV, HTML, and a figure where the rows are one numeric axis.
+        The files: Markdown, LaTeX, CSV, HTML, a figure where the rows are one numeric axis, and the page of reports.
     """
     from harness.figure import write_figure
     from harness.render import write_all
     from harness.render.terminal import print_table
+    from harness.report_page import write_report_page
 
     table = comparison(tracker, home, run_id)
     folder = out / table.spec.ablation
@@ -44,6 +50,11 @@ def write_comparison(
     print_table(table, console)
     suffixes = ", ".join(p.suffix.lstrip(".") for p in paths)
     console.print(f"table   {folder}/{table.spec.profile}.*  ({suffixes})", style="dim")
+    keys = [key for stages in tracker.cells_of(run_id)["stages"] for key in json.loads(stages)]
+    page = folder / f"{table.spec.profile}.reports.html"
+    if write_report_page(home, keys, page, question=table.spec.question, simulated=table.spec.simulated):
+        console.print(f"reports {page}", style="dim")
+        paths.append(page)
     return paths
 
 
@@ -56,7 +67,8 @@ def comparison(tracker: Tracker, home: Home, run_id: str) -> ComparisonTable:
         The invocation's parent run in MLflow.
     """
     said = tracker.spec_of(run_id)
-    return _table(cells(tracker, home, run_id, said["ablation"]), said)
+    beside = said["table"].get("beside") or ()
+    return _table(cells(tracker, home, run_id, said["ablation"], beside), said)
 
 
 def check_table(plan: Plan, spec: dict) -> None:
@@ -70,14 +82,26 @@ def check_table(plan: Plan, spec: dict) -> None:
     Raises
     ------
     MvmlmError
-        When the cells of a plan make no table.
+        When the cells of a plan make no table, or a side column is of a stage that none of them stands on.
     """
-    empty = {"status": "missing", "error": "", "run_id": None, "notes": [], "draws": None}
+    _check_beside(plan, spec["table"].get("beside") or ())
+    empty = {"status": "missing", "error": "", "run_id": None, "notes": [], "draws": None, "measures": {}}
     rows = [
         {"key": row.key, "baseline": row.baseline, **empty, **row.cell.coordinates}
         for row in (*plan.cells, *plan.baselines)
     ]
     _table(pd.DataFrame(rows), {**spec, "dataset": "", "simulated": plan.simulated, "releasable": plan.release})
+
+
+def _check_beside(plan: Plan, beside: Sequence[str]) -> None:
+    stages = list(dict.fromkeys(node.stage for node in plan.nodes.values()))
+    for name in beside:
+        if stage_of(name) not in stages:
+            near = did_you_mean(stage_of(name), stages)
+            raise ConfigError(
+                f"table.beside: no cell stands on a stage {stage_of(name)!r}, so none has {name}{near} "
+                f"(they stand on: {', '.join(stages)}); take it out of table.beside"
+            )
 
 
 def _table(frame: pd.DataFrame, said: dict) -> ComparisonTable:
@@ -94,19 +118,26 @@ def _table(frame: pd.DataFrame, said: dict) -> ComparisonTable:
         simulated=said["simulated"],
         releasable=said.get("releasable", ""),
         notes=list(dict.fromkeys(note for notes in frame["notes"] for note in notes)),
+        beside=said["table"].get("beside") or (),
     )
     return build_table(rows, below, spec, coordinates=said["coordinates"])
 
 
-def cells(tracker: Tracker, home: Home, run_id: str, ablation: str) -> pd.DataFrame:
-    """Cells of an invocation with their coordinates, metrics and bootstrap draws as columns.
+def cells(tracker: Tracker, home: Home, run_id: str, ablation: str, beside: Sequence[str] = ()) -> pd.DataFrame:
+    """Cells of an invocation with their coordinates, metrics and bootstrap draws as columns, measures in one of dicts.
 
     A cell that the invocation did not see the end of (its driver was killed, say) is looked up among the
     ablation's other runs.
+
+    Parameters
+    ----------
+    beside : sequence of str
+        Measures to look for in MLflow where this store has no card that tells them.
     """
     frame = tracker.cells_of(run_id)
     tracker.use(ablation)
     store = Store(home.store)
+    card = cache(store.card)
     gaps = frame.loc[frame["status"] != "done", "id"]
     later = tracker.children(gaps) if len(gaps) else {}
     rows: list[dict[str, Any]] = []
@@ -120,6 +151,8 @@ def cells(tracker: Tracker, home: Home, run_id: str, ablation: str) -> pd.DataFr
         done = row["status"] == "done"
         metrics = json.loads(record["metrics"]) or (_metrics(store, tracker, row) if done else {})
         row.update(metrics)
+        recorded = record.get("measures") if record["status"] == "done" else None
+        row["measures"] = json.loads(recorded) if recorded else _measures(card, tracker, row, beside) if done else {}
         row["draws"] = _draws(store, tracker, row) if done else None
         rows.append(row)
     return pd.DataFrame(rows)
@@ -136,6 +169,18 @@ def _file(store: Store, tracker: Tracker, row: dict, name: str) -> Path | None:
 def _metrics(store: Store, tracker: Tracker, row: dict) -> dict[str, float]:
     path = _file(store, tracker, row, "metrics.json")
     return json.loads(path.read_text()) if path else {}
+
+
+def _measures(
+    card: Callable[[str, str], Card | None], tracker: Tracker, row: dict, beside: Sequence[str]
+) -> dict[str, float]:
+    """From the cards of a cell's stages; what is asked for and not there, from its run's metrics."""
+    found = measures_of(card, row["key"])
+    lacking = [name for name in beside if name not in found]
+    if not lacking or not row["run_id"]:
+        return found
+    logged = tracker.client.get_run(row["run_id"]).data.metrics
+    return {**found, **{name: logged[key] for name in lacking if (key := metric_key(name)) in logged}}
 
 
 def _draws(store: Store, tracker: Tracker, row: dict) -> np.ndarray | None:

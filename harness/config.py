@@ -50,20 +50,50 @@ class ImagesConfig(Section):
     )
 
 
+class LLMConfig(Section):
+    """The language model of ``reports.source: llm``."""
+
+    backend: str = Field("transformers", description="transformers: loaded here; openai: any server of that protocol")
+    model: str = Field("tiny_llama", description="tiny_llama, a local folder, a hub id, or what the server calls it")
+    prompt: str = Field("brief", description="brief, radiologist, or the path of a Jinja template")
+    temperature: float = Field(0.7, ge=0, description="0 takes the likeliest token each time")
+    top_p: float = Field(0.9, gt=0, le=1, description="share of the probability that is drawn from")
+    max_tokens: int = Field(256, ge=8, description="of an answer; longer ones are cut")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 on a GPU, else fp32")
+    batch_size: int = Field(16, ge=1, description="answers at a time; halved where memory is short; part of no key")
+    device: str = Field("auto", description="a torch device; part of no key")
+    url: str = Field("", description="of the server, such as http://localhost:8000/v1; part of no key")
+    key_variable: str = Field("OPENAI_API_KEY", description="environment variable that holds the server's key")
+    concurrency: int = Field(8, ge=1, description="questions at a time; part of no key")
+    timeout_s: float = Field(60.0, gt=0, description="of one question; part of no key")
+    retries: int = Field(5, ge=0, description="of one question; part of no key")
+    budget_tokens: int = Field(0, ge=0, description="read and written, at most; 0: no limit; part of no key")
+
+
 class ReportsConfig(Section):
     """How a record becomes a report."""
 
-    source: str = Field("template", description="tabular, template, …")
+    source: str = Field("template", description="tabular, template, paraphrase, llm, clinical, …")
     fields: list[str] | None = Field(
         None, description="fields of the record that may enter; none: all that are allowed"
     )
+    samples: int = Field(1, ge=1, description="texts a record, of sources that vary; they rotate over the epochs")
+    unfaithful: Literal["keep", "regenerate", "template", "drop"] = Field(
+        "keep", description="what happens to a text of an LLM that its record does not bear out"
+    )
+    attempts: int = Field(3, ge=1, description="how often regenerate asks again; then the template's text stands in")
+    seed: int = Field(0, ge=0, description="of what is drawn in writing; the same for all seeds of a training")
+    options: dict[str, Any] = Field(default_factory=dict, description="of a source from another package")
+    llm: LLMConfig = LLMConfig()
 
 
 class TextConfig(Section):
-    """The frozen text encoder."""
+    """The text encoder."""
 
     encoder: str = Field("tiny_bert", description="tiny_bert, a local folder, or a hub id")
     max_length: int = Field(128, ge=8, description="tokens; longer texts are cut, and counted")
+    trainable: bool = Field(False, description="whether it is trained too; then nothing of it is cached")
+    lr_scale: float = Field(0.1, gt=0, description="its learning rate, as a share of train.lr (ours)")
 
 
 class MethodConfig(BaseModel):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.wording import SIGNS, listed, plain
+from harness.wording import DASH, SIGNS, listed, measure_value, plain
 
 LEVEL = 95
 """Nominal level of every interval [%]."""
@@ -31,6 +31,8 @@ class CellRef:
         Those of :data:`COUNTS` that are known: the size of the test set, and of the training set (patients).
     draws : ndarray, shape (B,), or None
         Bootstrap draws of the metric.
+    measures : dict
+        What the stages that it stands on say of themselves: ``<stage>/<name>`` to a number. No test metric is there.
     """
 
     seed: Any
@@ -41,6 +43,36 @@ class CellRef:
     value: float | None = None
     counts: dict[str, float] = field(default_factory=dict)
     draws: np.ndarray | None = field(default=None, compare=False, repr=False)
+    measures: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A measure of one row, over all its cells that have it.
+
+    Attributes
+    ----------
+    name : str
+        ``<stage>/<name>``.
+    cells : int
+        How many have it; none leaves the numbers None.
+    """
+
+    name: str
+    mean: float | None = None
+    low: float | None = None
+    high: float | None = None
+    cells: int = 0
+
+    @property
+    def text(self) -> str:
+        """As printed: the mean, a range where its cells differ, a dash where nothing is known."""
+        return measure_value(self.name, self.low, self.mean, self.high) if self.cells else DASH
+
+    @property
+    def is_range(self) -> bool:
+        """Whether its cells differ by more than rounding."""
+        return self.cells > 0 and self.text != measure_value(self.name, self.mean, self.mean, self.mean)
 
 
 @dataclass(frozen=True)
@@ -114,9 +146,9 @@ def cell_refs(frame: pd.DataFrame, metric: str) -> list[CellRef]:
         return frame[name].tolist() if name in frame else [None] * size
 
     counts = {name: column(name) for name in COUNTS if name in frame}
-    columns = (column(name) for name in ("seed", "key", "run_id", "status", "error", metric, "draws"))
+    columns = (column(name) for name in ("seed", "key", "run_id", "status", "error", metric, "draws", "measures"))
     refs = []
-    for i, (seed, key, run_id, status, error, value, draws) in enumerate(zip(*columns)):
+    for i, (seed, key, run_id, status, error, value, draws, measures) in enumerate(zip(*columns)):
         finite = _finite(value)
         is_done = status == "done"
         refs.append(
@@ -129,6 +161,7 @@ def cell_refs(frame: pd.DataFrame, metric: str) -> list[CellRef]:
                 value=finite if is_done else None,
                 counts={k: v for k, values in counts.items() if (v := _finite(values[i])) is not None},
                 draws=_draws(draws),
+                measures=_measures(measures),
             )
         )
     return refs
@@ -164,6 +197,15 @@ def make_entry(cells: Sequence[CellRef], seeds: Sequence[Any]) -> Entry:
         draws=draws,
         reasons=reasons + ((refused,) if refused else ()),
     )
+
+
+def make_fact(name: str, entries: Sequence[Entry]) -> Fact:
+    """A measure over the cells of a row; a cell that stands in several columns counts once."""
+    cells = {id(cell): cell for entry in entries for cell in entry.done}
+    values = [cell.measures[name] for cell in cells.values() if name in cell.measures]
+    if not values:
+        return Fact(name)
+    return Fact(name, mean=math.fsum(values) / len(values), low=min(values), high=max(values), cells=len(values))
 
 
 def _lost(refs: Sequence[CellRef]) -> tuple[str, ...]:
@@ -206,6 +248,12 @@ def _seeds(seeds: Sequence[Any]) -> str:
 def _finite(value: Any) -> float | None:
     value = plain(value)
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _measures(value: Any) -> dict[str, float]:
+    said = value if isinstance(value, dict) else {}
+    finite = {name: _finite(v) for name, v in said.items() if not isinstance(v, bool)}
+    return {name: v for name, v in finite.items() if v is not None}
 
 
 def _text(value: Any) -> str | None:

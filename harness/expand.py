@@ -24,7 +24,8 @@ from harness.spec import (
     TableConfig,
     path_problem,
 )
-from harness.table_checks import averaged_over, axis_problems, reference_problems, unmatched
+from harness.stages import ORDER
+from harness.table_checks import averaged_over, axis_problems, beside_problems, reference_problems, unmatched
 from harness.yaml_source import Source, Where, load_yaml
 from mvmlm.registry import did_you_mean
 
@@ -250,6 +251,7 @@ class _Expander:
         said = [name for name in self.source.data["axes"] if name not in dropped]
         known = list(dict.fromkeys([*said, *axes.places, *OWN_COORDINATES]))
         self.problems += axis_problems(self.spec.table, self._at("table"), known)
+        self.problems += beside_problems(self.spec.table, self._at("table"), list(ORDER))
         values: dict[str, list | None] = dict.fromkeys(known)
         for dim in axes.dimensions:
             if dim.name not in axes.pins:
@@ -265,10 +267,7 @@ class _Expander:
         seen: dict[str, dict] = {}
         for point in points(axes.dimensions, base):
             changed = apply(base, settings(point))
-            shown = {
-                d.name: point[d.name].shown if d.name in point else take(changed, d.name)
-                for d in axes.dimensions
-            }
+            shown = {d.name: point[d.name].shown if d.name in point else take(changed, d.name) for d in axes.dimensions}
             for protocol, task, seed in product(grid["protocols"], grid["tasks"], grid["seeds"]):
                 own = {"eval.task": task, "eval.protocol": protocol, "seed": seed}
                 config = CellConfig.model_validate(apply(changed, own))

@@ -12,7 +12,7 @@ from harness.keys import canonical, folder_digest
 from mvmlm.errors import DataError
 
 if TYPE_CHECKING:
-    from harness.config import CellConfig, DataConfig
+    from harness.config import CellConfig, DataConfig, LLMConfig
 
 
 class Facts:
@@ -31,6 +31,7 @@ class Facts:
         self.fetched: dict[str, str] = {}
         self._fingerprints: dict[str, str] = {}
         self._texts: dict[str, str] = {}
+        self._llms: dict[str, dict] = {}
         self._weights: set[str] = set()
         self._options: dict[str, dict] = {}
 
@@ -100,6 +101,24 @@ class Facts:
             if not path.is_dir():
                 self._want(encoder, "config.json", "text.encoder")
         return self._texts[encoder]
+
+    def llm(self, llm: LLMConfig) -> dict:
+        """What a language model's texts depend on: model and prompt by content, and how it is sampled."""
+        from mvmlm.reports.answers import model_identity
+
+        from mvmlm.reports.llm import RUNTIME
+        from mvmlm.reports.prompts import Prompt
+
+        said = canonical(llm.model_dump(mode="json"))
+        if said not in self._llms:
+            options = {k: v for k, v in llm.model_dump(mode="json").items() if k not in RUNTIME}
+            if llm.backend != "transformers":
+                options.pop("precision")
+            identity = model_identity(llm.model) if llm.backend == "transformers" else f"server:{llm.model}"
+            self._llms[said] = {"options": options, "model": identity, "prompt": Prompt(llm.prompt).digest}
+            if identity.startswith("hub:"):
+                self._want(llm.model, "config.json", "reports.llm.model")
+        return self._llms[said]
 
     def want_weights(self, method: dict) -> None:
         """Look whether the pretrained weights that a method starts from are on this machine."""

@@ -44,6 +44,11 @@ class Home:
         return self.root / "prepared"
 
     @property
+    def answers(self) -> Path:
+        """What language models answered, by model and sampling: shared by all runs, and asked for once."""
+        return self.root / "answers"
+
+    @property
     def logs(self) -> Path:
         """One text file a failed stage, with its traceback."""
         return self.root / "logs"

@@ -15,7 +15,7 @@ from harness.stages.images import over_limit
 from harness.store import Store
 from harness.wording import level_name
 
-BASELINES = ("metadata", "majority")
+BASELINES = ("metadata", "text", "majority")
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,12 @@ def build_plan(cells: list[Cell], facts: Facts | None = None) -> Plan:
         plan.simulated |= facts.simulated(cell.config)
         plan.fingerprints[cell.config.data.name] = facts.fingerprint(cell.config.data)
         for name, rows in below.items():
-            rows.append(PlannedCell(cell, maker.chain(cell.config, BaselineStage(name), shared), baseline=name))
+            known = dict(shared)
+            if name == "text":
+                if "reports" not in stages:  # a method that reads none
+                    continue
+                known["reports"] = stages["reports"]
+            rows.append(PlannedCell(cell, maker.chain(cell.config, BaselineStage(name), known), baseline=name))
     plan.release = facts.release({cell.config.data.name for cell in cells})
     plan.baselines = [row for rows in below.values() for row in _distinct(rows)]
     plan.nodes = dict(sorted(plan.nodes.items(), key=lambda item: ORDER[item[1].stage]))

@@ -5,10 +5,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.home import Home
-from harness.stages import STAGES, BaselineStage, Context
+from harness.stages import STAGES, BaselineStage, Context, Node
 from harness.store import Store
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def publish_stage(node: dict, home: Home, git_commit: str, report: Callable[[dict], None]) -> bool:
@@ -39,6 +43,7 @@ def publish_stage(node: dict, home: Home, git_commit: str, report: Callable[[dic
             inputs={name: store.path(name, key) for name, key in node["inputs"].items()},
             out=out,
             work=work,
+            cache=home.answers,
             runtime=node["runtime"],
             threads=max(1, int(node["resources"].get("cpu", 1))),
             report=report,
@@ -48,3 +53,16 @@ def publish_stage(node: dict, home: Home, git_commit: str, report: Callable[[dic
     worked = store.publish(node, produce, git_commit=git_commit)
     shutil.rmtree(home.work / node["key"], ignore_errors=True)
     return worked
+
+
+def publish_here(node: Node, home: Home, console: Console) -> None:
+    """Do a stage's work in this very process, with its progress, unless it is in the store."""
+    from harness.environment import git_commit
+    from harness.steps import Steps
+
+    if Store(home.store).has(node.stage, node.key):
+        console.print(f"{node.stage}: done before", style="dim")
+        return
+    what = "images" if node.stage == "images" else "exams"
+    with Steps(console, node.stage, what) as steps:
+        publish_stage(node.to_dict(), home, git_commit(), steps.report)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +16,7 @@ from harness.keys import canonical, content_key
 from harness.plan import Plan, PlannedCell
 from harness.stages import Node
 from harness.state import FAILED, RunState
-from harness.store import Store
+from harness.store import Card, Store
 from harness.tracking import Tracker
 
 log = logging.getLogger("harness")
@@ -28,9 +30,33 @@ SILENT_S = 120.0  # without records of cells after one that failed: a server tha
 def cell_id(planned: PlannedCell) -> str:
     """Identity of a cell: its content key and its place in the grid."""
     place = {"coordinates": planned.cell.coordinates, "baseline": planned.baseline}
-    return content_key(
-        stage="cell", version=1, config=json.loads(canonical(place)), inputs={"evaluate": planned.key}
-    )
+    return content_key(stage="cell", version=1, config=json.loads(canonical(place)), inputs={"evaluate": planned.key})
+
+
+def measures_of(card: Callable[[str, str], Card | None], key: str) -> dict[str, float]:
+    """What the stages that a cell stands on say of themselves: ``<stage>/<name>`` to a number.
+
+    Parameters
+    ----------
+    card : callable
+        Stage and key to the published stage's card, as :meth:`harness.store.Store.card`.
+    key : str
+        Of the cell's stage ``evaluate``.
+    """
+    found: dict[str, float] = {}
+    front, seen = [("evaluate", key)], {key}
+    while front:
+        stage, at = front.pop()
+        if (said := card(stage, at)) is None:
+            continue
+        found.update({f"{stage}/{name}": v for name, v in said.summary.get("measures", {}).items() if _finite(v)})
+        front += [(name, below) for name, below in said.inputs.items() if below not in seen]
+        seen.update(said.inputs.values())
+    return dict(sorted(found.items()))
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 class Recorder:
@@ -50,7 +76,7 @@ class Recorder:
         self._by_key: dict[str, list[PlannedCell]] = {}
         for row in self.rows:
             self._by_key.setdefault(row.key, []).append(row)
-        self._summaries: dict[str, dict] = {}
+        self._cards: dict[str, Card] = {}
         self._unsaved = 0
         self._silent_until = 0.0
 
@@ -121,7 +147,7 @@ class Recorder:
         self._quietly(lambda: self.tracker.end(status, self.frame()))
 
     def frame(self) -> pd.DataFrame:
-        """One row a cell and a baseline: id, key, status, error, run, and JSON of coordinates and metrics."""
+        """One row a cell and a baseline: id, key, status, error, run, and JSON of coordinates, metrics and measures."""
         rows = []
         for row in self.rows:
             status = self.state.status(row)
@@ -135,6 +161,7 @@ class Recorder:
                     "coordinates": canonical(row.cell.coordinates),
                     "notes": canonical(self._notes(row) if status in KEPT else []),
                     "metrics": canonical(self._metrics(row) if status in KEPT else {}),
+                    "measures": canonical(self._measures(row) if status in KEPT else {}),
                     "stages": canonical(sorted(row.stages.values())),
                     "run_id": self.runs.get(self.ids[id(row)]),
                 }
@@ -144,15 +171,22 @@ class Recorder:
     def _metrics(self, row: PlannedCell) -> dict[str, float]:
         return self._summary("evaluate", row.key).get("metrics", {})
 
+    def _measures(self, row: PlannedCell) -> dict[str, float]:
+        return measures_of(self._card, row.key)
+
     def _notes(self, row: PlannedCell) -> list[str]:
         """Those of all stages that a cell stands on."""
         return [note for key in row.stages.values() for note in self.notes(self.plan.nodes[key])]
 
     def _summary(self, stage: str, key: str) -> dict:
-        """A published stage's summary; read once, as a published stage never changes."""
-        if key not in self._summaries and (card := self.store.card(stage, key)):
-            self._summaries[key] = card.summary
-        return self._summaries.get(key, {})
+        card = self._card(stage, key)
+        return card.summary if card else {}
+
+    def _card(self, stage: str, key: str) -> Card | None:
+        """A published stage's card; read once, as a published stage never changes."""
+        if key not in self._cards and (card := self.store.card(stage, key)):
+            self._cards[key] = card
+        return self._cards.get(key)
 
     def _log(self, row: PlannedCell) -> None:
         name = self.ids[id(row)]
@@ -168,9 +202,7 @@ class Recorder:
             "harness.git_commit": card.git_commit if card else git_commit(),
             "harness.key": row.key,
             "harness.cell": name,
-            "harness.dataset": row.cell.config.data.name
-            + ":"
-            + self.plan.fingerprints[row.cell.config.data.name],
+            "harness.dataset": row.cell.config.data.name + ":" + self.plan.fingerprints[row.cell.config.data.name],
             **({"harness.baseline": row.baseline} if row.baseline else {}),
         }
 
@@ -180,7 +212,7 @@ class Recorder:
                 status="FINISHED" if kept else "FAILED",
                 config={**row.cell.config.model_dump(mode="json"), "coordinates": row.cell.coordinates},
                 tags=tags,
-                metrics=self._metrics(row) if kept else {},
+                metrics={**self._measures(row), **self._metrics(row)} if kept else {},
                 history=self._history(row) if kept else [],
                 files=[p for f in FILES if (p := folder / f).is_file()] if kept else [],
                 error=stage.error or None,

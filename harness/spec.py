@@ -29,12 +29,16 @@ Axis = list[Any] | Conditional
 
 
 class TableConfig(Section):
-    """The table: which coordinates are its rows and its columns; seeds are averaged."""
+    """The table: which coordinates are its rows and its columns; seeds are averaged.
+
+    ``beside`` names measures of stages, such as ``reports/omitted``, to stand right of the test results.
+    """
 
     rows: list[str] = Field(min_length=1)
     columns: list[str] = Field(default_factory=lambda: ["task"])
     metric: Literal["auc@breast"] = "auc@breast"
     reference: dict[str, Any] | None = None
+    beside: list[str] = Field(default_factory=list)
 
 
 class ProfilePart(Section):
@@ -126,11 +130,7 @@ def _shown(value: Any) -> str:
         type(None): "nothing",
     }
     named = names.get(type(value), {list: "a list", dict: "a mapping"}.get(type(value), type(value).__name__))
-    return (
-        f"{named} {value!r}"
-        if isinstance(value, int | float | str) and not isinstance(value, bool)
-        else named
-    )
+    return f"{named} {value!r}" if isinstance(value, int | float | str) and not isinstance(value, bool) else named
 
 
 def number_hint(value: Any) -> str:

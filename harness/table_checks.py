@@ -58,6 +58,33 @@ def reference_problems(
     return problems
 
 
+def beside_problems(table: TableConfig, where: Where, stages: Sequence[str]) -> list[Problem]:
+    """Side columns that are no measure of a stage, or there twice; what a stage measures is known once it has run.
+
+    Parameters
+    ----------
+    where : Where
+        Of the ``table`` section.
+    stages : sequence of str
+        All that there are.
+    """
+    problems, seen = [], set()
+    for i, name in enumerate(table.beside):
+        stage, _, bare = name.partition("/")
+        if not (stage and bare) or "/" in bare:
+            what = f"{name!r} is no measure; write stage/name, such as reports/hallucinated"
+        elif stage not in stages:
+            what = f"{name!r}: there is no stage {stage!r}{did_you_mean(stage, stages)} (stages: {', '.join(stages)})"
+        elif name in seen:
+            what = f"{name!r} is there twice"
+        else:
+            what = ""
+        seen.add(name)
+        if what:
+            problems.append(where.inside("beside", i).problem("table.beside", what))
+    return problems
+
+
 def unmatched(reference: Mapping[str, Any], cells: Iterable[Mapping[str, Any]]) -> bool:
     """Whether no cell is the reference."""
     return not any(all(_same(v, cell.get(k)) for k, v in reference.items()) for cell in cells)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Protocol
 
-from harness.entries import Entry
-from harness.wording import level_name
+from harness.entries import Entry, Fact
+from harness.wording import level_name, measure
 
 
 class Spec(Protocol):
@@ -24,6 +24,7 @@ class Spec(Protocol):
     dataset: str
     simulated: bool
     notes: Sequence[str]
+    beside: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class TableSpec:
         Sentences for the caption: what a label means in this data set.
     footer : str
         Where the table comes from (versions), in one line.
+    beside : sequence of str
+        Measures, ``<stage>/<name>``, that stand right of the test columns: facts about a row's cells, no test results.
     """
 
     rows: Sequence[str]
@@ -58,6 +61,7 @@ class TableSpec:
     reference: dict[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
     footer: str = ""
+    beside: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -83,13 +87,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A row; ``baseline`` names the no-image baseline where it is one."""
+    """A row; ``baseline`` names the no-image baseline where it is one, ``facts`` are as many as the side columns."""
 
     values: tuple
     labels: tuple[str, ...]
     entries: tuple[Entry, ...]
     reference: bool = False
     baseline: str | None = None
+    facts: tuple[Fact, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,11 +117,14 @@ class HeadLine:
         Together as wide as the table has columns.
     sizes : bool
         Whether the line tells sizes of test sets rather than values of a coordinate.
+    beside : tuple of Span
+        Together as wide as the table has side columns.
     """
 
     stubs: tuple[str, ...]
     spans: tuple[Span, ...]
     sizes: bool = False
+    beside: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,6 +140,8 @@ class ComparisonTable:
     footnotes : tuple of (letter, text)
     common : tuple of str
         What would be a footnote of every entry.
+    beside : tuple of str
+        Measures in the side columns.
     """
 
     spec: Spec
@@ -141,6 +151,7 @@ class ComparisonTable:
     seeds: tuple
     footnotes: tuple[tuple[str, str], ...] = ()
     common: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
     @property
     def row_levels(self) -> tuple[str, ...]:
@@ -161,16 +172,35 @@ class ComparisonTable:
     def header(self, *, apart: bool = False) -> list[HeadLine]:
         """The lines of heads, outermost first; equal neighbours under one parent are joined.
 
-        Sizes of the test sets stand under the outermost level that they do not vary below.
+        Sizes of the test sets stand under the outermost level that they do not vary below. Over side columns, the first
+        line names the stage and the last line the measure.
 
         Parameters
         ----------
         apart : bool
             ``n=120`` and ``+12.5 %`` on two lines rather than one.
         """
+        lines = self._column_heads(apart)
+        if self.beside:
+            empty = [Span("", len(self.columns))] if self.columns else []
+            lines = [("", empty, False)] * (2 - len(lines)) + lines
+        blank = ("",) * (len(self.row_levels) - 1)
+        stubs = [(*blank, name) for name, _, _ in lines[:-1]] + [self.row_levels]
+        parts = zip(stubs, lines, self._side_heads(len(lines)))
+        return [HeadLine(stub, tuple(spans), sizes, beside) for stub, (_, spans, sizes), beside in parts]
+
+    def _side_heads(self, lines: int) -> list[tuple[Span, ...]]:
+        """Heads of the side columns, from the first of so many lines to the last."""
+        stages = [Span(stage, len(list(g))) for stage, g in groupby(self.beside, key=stage_of)]
+        between = [Span("", span.width) for span in stages]
+        names = [Span(measure(name).title, 1) for name in self.beside]
+        return [tuple(spans) for spans in (stages, *[between] * (lines - 2), names)[:lines]]
+
+    def _column_heads(self, apart: bool) -> list[tuple[str, list[Span], bool]]:
+        """Name, heads, and whether they are sizes, of each line over the test columns; a cut may have none."""
         lines: list[tuple[str, list[Span], bool]] = []
         sizes_under = self._sizes_level()
-        for level in range(len(self.columns[0].labels)):
+        for level in range(len(self.columns[0].labels)) if self.columns else ():
             groups = self._groups(level)
             name = self.column_levels[level] if self.column_levels else ""
             lines.append((name, [Span(g[0].labels[level], len(g)) for g in groups], False))
@@ -178,9 +208,7 @@ class ComparisonTable:
                 sizes = [g[0].sizes for g in groups]
                 for texts in zip(*sizes) if apart else [[", ".join(filter(None, s)) for s in sizes]]:
                     lines.append(("", [Span(t, len(g)) for t, g in zip(texts, groups)], True))
-        blank = ("",) * (len(self.row_levels) - 1)
-        stubs = [(*blank, name) for name, _, _ in lines[:-1]] + [self.row_levels]
-        return [HeadLine(stub, tuple(spans), sizes) for stub, (_, spans, sizes) in zip(stubs, lines)]
+        return lines
 
     def _sizes_level(self) -> int | None:
         """The outermost level below which no test set differs; None where no size is known."""
@@ -192,6 +220,11 @@ class ComparisonTable:
 
     def _groups(self, level: int) -> list[list[Column]]:
         return [list(g) for _, g in groupby(self.columns, key=lambda c: c.labels[: level + 1])]
+
+
+def stage_of(measure: str) -> str:
+    """``reports/omitted`` → ``reports``."""
+    return measure.partition("/")[0]
 
 
 def stub_labels(rows: Sequence[Row]) -> list[tuple[str, ...]]:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from harness.entries import COUNTS, CellRef, Entry, cell_refs, make_entry
+from harness.entries import COUNTS, CellRef, Entry, cell_refs, make_entry, make_fact
 from harness.table_model import Column, ComparisonTable, Row, Span, Spec, TableSpec
 from harness.wording import BASELINE_TITLES, SIGNS, column_label, listed, number, percent, plain, value_label
 from mvmlm.errors import ConfigError, DataError
 
-FIELDS = frozenset({"id", "key", "status", "error", "run_id", "draws", "baseline", "notes"})
+FIELDS = frozenset({"id", "key", "status", "error", "run_id", "draws", "baseline", "notes", "measures"})
 LETTERS = "abcdefghijklmnoprstuvwxyz"
 """Of footnotes. There is no superscript q in Unicode."""
 
@@ -31,7 +31,8 @@ def build_table(
     Parameters
     ----------
     cells : DataFrame
-        One row a cell: ``key, status, error, run_id, draws`` (float32 (B,) or None), coordinates and metrics.
+        One row a cell: ``key, status, error, run_id, draws`` (float32 (B,) or None), coordinates and metrics; and
+        ``measures``, a dict of what its stages say of themselves.
     baselines : DataFrame or None
         The same for the rows that need no image: ``baseline`` names them, and there are only the coordinates
         that such a row depends on (task, fraction, seed). Along any other column axis a row is repeated.
@@ -62,6 +63,7 @@ def build_table(
     ]
     below = _baseline_rows(baselines, spec, column_keys, coordinates) if baselines is not None else []
     (rows, below), footnotes, common = _with_footnotes(_with_best(rows), below)
+    rows, below = ([_with_facts(row, spec) for row in part] for part in (rows, below))
     across = zip(*(row.entries for row in (*rows, *below)))
     return ComparisonTable(
         spec=spec,
@@ -71,6 +73,7 @@ def build_table(
         seeds=tuple(grid.seeds) if grid.averaged else (),
         footnotes=footnotes,
         common=common,
+        beside=tuple(spec.beside),
     )
 
 
@@ -221,6 +224,10 @@ def _with_best(rows: list[Row]) -> list[Row]:
         )
         for row in rows
     ]
+
+
+def _with_facts(row: Row, spec: Spec) -> Row:
+    return replace(row, facts=tuple(make_fact(name, row.entries) for name in spec.beside))
 
 
 def _with_footnotes(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 DASH = "–"
@@ -23,6 +24,44 @@ SIGNS = {
 """Status of a cell without a number: its sign in a table, and what the sign means."""
 
 BASELINE_TITLES = {"metadata": "metadata only", "majority": "majority class", "text": "text only"}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How a number that a stage hands over, which is no test metric, is written.
+
+    Attributes
+    ----------
+    title : str
+        Its column's head.
+    meaning : str
+        For the caption; '' where it is not known.
+    share : bool
+        Whether it is a share from 0 to 1, shown in percent.
+    """
+
+    title: str
+    meaning: str = ""
+    share: bool = False
+
+
+MEASURES = {
+    measure.title.replace(" ", "_"): measure
+    for measure in (
+        Measure("hallucinated", "share of its training texts that state something their record does not hold", True),
+        Measure("contradicted", "share of its training texts that state another value than their record's", True),
+        Measure("omitted", "share of its training texts that leave out a field that their record knows", True),
+        Measure("truncated", "share of its training texts that are longer than the text encoder takes", True),
+        Measure("regenerated", "share of its texts that were written again because they were not faithful", True),
+        Measure("replaced", "share of its texts that were replaced by the template's", True),
+        Measure("dropped", "share of its texts that were left out of training", True),
+        Measure("as written unfaithful", "share of its texts that were not faithful as first written", True),
+        Measure("distinct", "number of distinct training texts"),
+        Measure("records", "number of distinct records that its training texts were written of"),
+        Measure("words", "mean number of words of a training text"),
+    )
+}
+"""Name below its stage to how it is written."""
 
 _UNITS = {"breast": "breasts", "patient": "patients", "exam": "exams", "view": "views", "image": "images"}
 _METRICS = {"auc": "AUC"}
@@ -107,6 +146,24 @@ def number(value: float) -> str:
 def percent(share: float) -> str:
     """A share with one decimal: ``12.5 %``."""
     return f"{100 * share:.1f} %"
+
+
+def measure(name: str) -> Measure:
+    """How ``reports/omitted`` is written; one that is not in :data:`MEASURES` is a plain number under its bare name."""
+    bare = name.rpartition("/")[2]
+    return MEASURES.get(bare) or Measure(bare.replace("_", " "))
+
+
+def measure_value(name: str, low: float, mean: float, high: float) -> str:
+    """A measure's mean, or its range where the two ends differ as printed: ``2.1 %``, ``1.9–2.3 %``, ``312``."""
+    shown = percent if measure(name).share else _digits
+    ends = shown(low), shown(high)
+    return shown(mean) if ends[0] == ends[1] else "–".join(ends).replace(" %–", "–")
+
+
+def _digits(value: float) -> str:
+    """Three digits, and every one before the decimal point; thousands are marked."""
+    return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 100 else f"{value:.3g}"
 
 
 def listed(values: Sequence[Any]) -> str:

@@ -23,12 +23,13 @@ class Batch:
         True where the view exists.
     patient : Tensor, shape (B,), int64
         Equal numbers mean the same patient.
-    text : Tensor, shape (B, L, D), float32, optional
-        Token states of the frozen text encoder.
+    text : Tensor, optional
+        Token states of the frozen text encoder, shape (B, L, D), float32; or, where the text encoder is trained, token
+        ids, shape (B, L), int64.
     text_mask : Tensor, shape (B, L), bool, optional
         True at real tokens.
     text_id : Tensor, shape (B,), int64, optional
-        Equal numbers mean identical reports.
+        Equal numbers mean the same report: one text, or wordings of one record.
     labels : Tensor, shape (B,), float32, optional
         The task's label in {0, 1}, NaN where unknown.
     """

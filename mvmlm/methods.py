@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mvmlm.batch import Batch
-from mvmlm.errors import DataError
+from mvmlm.errors import ConfigError, DataError
 from mvmlm.registry import Registry
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "method.json"
@@ -32,11 +32,15 @@ class Shapes:
         Height and width [pixels].
     text_width, text_length : int or None
         Width of the text encoder's states and tokens of the longest text, where there is text.
+    text_backbone : dict or None
+        Configuration of the text encoder, where it is trained with the method and texts come as token ids; without it
+        they come as states.
     """
 
     image_size: tuple[int, int]
     text_width: int | None = None
     text_length: int | None = None
+    text_backbone: dict | None = None
 
 
 class Method(nn.Module, ABC):
@@ -47,6 +51,8 @@ class Method(nn.Module, ABC):
     uses : frozenset of str
         What it reads beside images: ``text``, ``loss`` (the loss section), ``labels``. Only these become part
         of a training's key.
+    trains_text : bool
+        Whether it has a `TextTower` named ``text_tower``, in which the text encoder can be trained.
     version : int
         Part of a training's key. Raise it when the code computes something else than before for the same options.
     Options : dataclass
@@ -55,6 +61,7 @@ class Method(nn.Module, ABC):
 
     version: ClassVar[int] = 1
     uses: ClassVar[frozenset[str]] = frozenset()
+    trains_text: ClassVar[bool] = False
 
     @dataclass(frozen=True)
     class Options:
@@ -101,6 +108,10 @@ class Method(nn.Module, ABC):
         tokens[there], embedding[there] = found[0][:, 0], found[1][:, 0]
         return tokens, embedding
 
+    def lr_scales(self) -> dict[str, float]:
+        """Parts that are trained at a share of the learning rate, by name: those with an ``lr_scale`` of their own."""
+        return {name: part.lr_scale for name, part in self.named_modules() if hasattr(part, "lr_scale")}
+
     @abstractmethod
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """The training loss of a batch, a scalar, and numbers to log."""
@@ -117,6 +128,13 @@ def source_digest(name: str) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else ""
 
 
+def check_trains_text(name: str) -> None:
+    """A method in which the text encoder cannot be trained is a `ConfigError`."""
+    if not METHODS.get(name).trains_text:
+        able = ", ".join(known for known in METHODS.names() if METHODS.get(known).trains_text)
+        raise ConfigError(f"text.trainable: method {name} cannot train the text encoder (these can: {able})")
+
+
 def build_method(config: dict, shapes: Shapes, *, loss: dict | None = None, seed: int = 0) -> Method:
     """A method with fresh weights that depend on its settings and the seed alone.
 
@@ -124,8 +142,15 @@ def build_method(config: dict, shapes: Shapes, *, loss: dict | None = None, seed
     ----------
     config : dict
         ``name`` and the method's options.
+
+    Raises
+    ------
+    ConfigError
+        When an option cannot be, or the text encoder is to be trained in a method that has no place for it.
     """
     kind = METHODS.get(config["name"])
+    if shapes.text_backbone is not None:
+        check_trains_text(config["name"])
     options = kind.Options(**{k: v for k, v in config.items() if k != "name"})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -159,7 +184,8 @@ def load_method(folder: Path) -> Method:
         said = json.loads((folder / DESCRIPTION).read_text())
         weights = load_file(folder / WEIGHTS)
         config = dict(said["method"])
-        shapes = Shapes(tuple(said["image_size"]), said["text_width"], said["text_length"])
+        texts = (said["text_width"], said["text_length"], said.get("text_backbone"))
+        shapes = Shapes(tuple(said["image_size"]), *texts)
         loss = said["loss"]
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise DataError(f"{folder}: no whole method ({' '.join(str(error).split())[:120]})") from error

@@ -85,6 +85,8 @@ def train(
     number of threads, the result depends on data, settings and seed alone, bit for bit, however often the training
     was interrupted; on a GPU sums are not always added in the same order, and the last digits can differ.
 
+    Parts of the method that have an ``lr_scale`` are trained at that share of the learning rate (`Method.lr_scales`).
+
     Parameters
     ----------
     method : Method
@@ -116,8 +118,7 @@ def train(
     config = replace(config, epochs=max(config.epochs, -(-config.min_steps // steps)))
     target = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     method.to(target)
-    optimiser = torch.optim.AdamW(_groups(method, config.weight_decay), lr=config.lr, betas=(0.9, 0.98))
-    loop = _Loop(method, data, config, seed, target, optimiser)
+    loop = _Loop(method, data, config, seed, target)
     history = _resume(Path(work_dir) / CHECKPOINT, loop)
     for epoch in range(len(history) + 1, config.epochs + 1):
         record = loop.epoch(epoch)
@@ -143,10 +144,10 @@ class _Loop:
         config: TrainConfig,
         seed: int,
         device: torch.device,
-        optimiser: torch.optim.Optimizer,
     ) -> None:
-        self.method, self.data, self.config, self.seed = method, data, config, seed
-        self.device, self.optimiser = device, optimiser
+        self.method, self.data, self.config, self.seed, self.device = method, data, config, seed, device
+        groups, self.scales = _groups(method, config.weight_decay)
+        self.optimiser = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.98))
         self.steps = len(data.order(config.batch_size, None))
         self.weights = [p for p in method.parameters() if p.requires_grad]
 
@@ -168,8 +169,8 @@ class _Loop:
             batch = given.to(self.device)
             batch = replace(batch, images=self.config.augment(batch.images, drawn[:, rows]))
             rate = learning_rate((epoch - 1) * self.steps + step, self.steps, self.config)
-            for group in self.optimiser.param_groups:
-                group["lr"] = rate
+            for group, scale in zip(self.optimiser.param_groups, self.scales, strict=True):
+                group["lr"] = rate * scale
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
                 loss, logs = self.method.loss(batch)
             value = self._finite("loss", loss, epoch, step, rows)
@@ -222,19 +223,26 @@ def learning_rate(step: int, steps_per_epoch: int, config: TrainConfig) -> float
     return config.lr * 0.5 * (1.0 + math.cos(math.pi * min(1.0, share)))
 
 
-def _groups(method: Method, weight_decay: float) -> list[dict]:
-    trained = [p for p in method.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+def _groups(method: Method, weight_decay: float) -> tuple[list[dict], list[float]]:
+    """Groups for the optimiser, and the share of the learning rate that each is trained at."""
+    parts = method.lr_scales()
+    groups: dict[float, list[dict]] = {}
+    for name, weight in method.named_parameters():
+        if not weight.requires_grad:
+            continue
+        scale = next((share for part, share in parts.items() if name.startswith(f"{part}.")), 1.0)
+        decayed, free = groups.setdefault(
+            scale, [{"params": [], "weight_decay": weight_decay}, {"params": [], "weight_decay": 0.0}]
+        )
+        (decayed if weight.ndim > 1 else free)["params"].append(weight)
+    return [g for pair in groups.values() for g in pair], [scale for scale in groups for _ in range(2)]
 
 
 def _save(path: Path, loop: _Loop, history: list[dict]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     state = {
-        "config": _identity(loop.config),
+        "config": _identity(loop),
         "seed": loop.seed,
         "method": loop.method.state_dict(),
         "optimiser": loop.optimiser.state_dict(),
@@ -251,7 +259,7 @@ def _resume(path: Path, loop: _Loop) -> list[dict]:
     fresh = copy.deepcopy((loop.method.state_dict(), loop.optimiser.state_dict()))
     try:
         state = torch.load(path, map_location=loop.device, weights_only=True)
-        if (state["config"], state["seed"]) != (_identity(loop.config), loop.seed):
+        if (state["config"], state["seed"]) != (_identity(loop), loop.seed):
             raise ValueError("it belongs to other settings")
         loop.optimiser.load_state_dict(state["optimiser"])
         loop.method.load_state_dict(state["method"])
@@ -265,6 +273,8 @@ def _resume(path: Path, loop: _Loop) -> list[dict]:
         return []
 
 
-def _identity(config: TrainConfig) -> dict:
+def _identity(loop: _Loop) -> dict:
     """Settings that the numbers depend on."""
-    return {k: v for k, v in asdict(config).items() if k != "workers"}
+    said = {k: v for k, v in asdict(loop.config).items() if k != "workers"}
+    scales = loop.method.lr_scales()
+    return {**said, "lr_scales": scales} if scales else said

@@ -6,9 +6,9 @@ import argparse
 
 HELP = "list and remove stages that no finished ablation needs"
 EXAMPLES = """What is kept: every stage that a cell of a finished run stands on, and what an ablation's newest run left
-unfinished, so that its next run goes on from there (--unfinished gives that up, too), and image stores that
-`data prepare` made (--prepared). What goes: stages of runs that
-were given up, checkpoints that nobody goes on from, logs, half-written folders of dead processes."""
+unfinished, so that its next run goes on from there (--unfinished gives that up, too), image stores that `data prepare`
+made (--prepared), and what language models answered (--answers). What goes: stages of runs that were given up,
+checkpoints that nobody goes on from, logs, half-written folders of dead processes."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--unfinished", action="store_true", help="also what unfinished runs made, and their checkpoints"
     )
     parser.add_argument("--prepared", action="store_true", help="also stores of `data prepare` that no cell stands on")
+    parser.add_argument("--answers", action="store_true", help="also what language models answered, kept for later runs")
     parser.add_argument(
         "--force", action="store_true", help="although a run seems to be going on, on a machine that is gone"
     )
@@ -35,7 +36,8 @@ def run(args: argparse.Namespace) -> int:
     console = Console(highlight=False)
     home = Home.find(args.home)
     tracker = Tracker(home)
-    asked = {"unfinished": args.unfinished, "prepared": args.prepared, "force": args.force}
+    asked = {"unfinished": args.unfinished, "prepared": args.prepared, "answers": args.answers}
+    asked["force"] = args.force
     found = unneeded(home, tracker, **asked)
     if not found:
         console.print(f"{home.root}: nothing to remove")

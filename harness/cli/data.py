@@ -79,31 +79,17 @@ def data_config(args: argparse.Namespace) -> Any:
     """
     from pathlib import Path
 
-    from harness.checking import valid_part
-    from harness.config import CellConfig
-    from harness.discover import SHIPPED, find_profile
-    from harness.errors import Problem, SpecError
-    from harness.layers import merge, of_data_set, put
-    from harness.overrides import read_overrides
-    from harness.yaml_source import load_yaml
+    from harness.cli.settings import cell_settings
     from mvmlm.data.readers import DATASETS
 
-    base = load_yaml(find_profile(args.profile, SHIPPED / "data.yaml")).data.get("base", {})
-    settings = {name: base[name] for name in ("data", "images", "resources") if name in base}
-    settings = merge(of_data_set(settings, args.name), {"data": {"name": args.name}})
-    found = read_overrides(args.set, None)
-    problems = list(found.problems)
-    for override in found.settings:
-        if override.key.partition(".")[0] not in ("data", "images"):
-            problems.append(override.where.problem(override.key, "is not read here; only data.… and images.… are"))
-        put(settings, override.key, override.value)
-    given = {"root": args.root, "max_bad_share": args.max_bad, "follow_links": args.follow_links or None}
-    for name, value in given.items():
-        if value is not None:
-            put(settings, f"data.{name}", str(Path(value)) if name == "root" else value)
-    model, _, wrong = valid_part(CellConfig, settings, {})
-    problems += [Problem("data", 1, 1, key, what) for _, key, what in wrong]
-    if problems:
-        raise SpecError(problems)
+    given = {
+        "data.name": args.name,
+        "data.root": args.root and str(Path(args.root)),
+        "data.max_bad_share": args.max_bad,
+        "data.follow_links": args.follow_links or None,
+    }
+    model = cell_settings(
+        args.profile, args.set, given, sections=("data", "images", "resources"), asked=("data", "images")
+    )
     DATASETS.get(model.data.name)
     return model

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from harness.home import Home
-    from harness.stages import Node
-
 HELP = "decode every image once into the store"
 
 
@@ -35,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from harness.facts import Facts
     from harness.home import Home
     from harness.plan import plan_stage
+    from harness.publish import publish_here
     from harness.stages.images import over_limit
     from harness.store import Store
     from mvmlm.errors import DataError
@@ -51,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     home.prepared.mkdir(exist_ok=True)
     for node in nodes:
         (home.prepared / node.key).write_text(config.data.name)
-        _publish(replace(node, resources={**node.resources, "cpu": cores}), home, console)
+        publish_here(replace(node, resources={**node.resources, "cpu": cores}), home, console)
     images = nodes[-1]
     store = Store(home.store)
     card = store.card("images", images.key)
@@ -63,20 +61,6 @@ def run(args: argparse.Namespace) -> int:
         _link(folder, args.out)
         console.print(f"linked  {args.out}", style="dim")
     return 0
-
-
-def _publish(node: Node, home: Home, console: Console) -> None:
-    from harness.environment import git_commit
-    from harness.publish import publish_stage
-    from harness.steps import Steps
-    from harness.store import Store
-
-    if Store(home.store).has(node.stage, node.key):
-        console.print(f"{node.stage}: done before", style="dim")
-        return
-    what = "images" if node.stage == "images" else "exams"
-    with Steps(console, node.stage, what) as steps:
-        publish_stage(node.to_dict(), home, git_commit(), steps.report)
 
 
 def _tell(console: Console, summary: dict, seconds: float, folder: Path) -> None:

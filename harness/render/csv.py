@@ -14,7 +14,11 @@ SEPARATOR = ";"
 
 
 def render(table: ComparisonTable) -> str:
-    """One header line and one line an entry; several values in one field are parted by ``;``."""
+    """One header line and one line an entry; several values in one field are parted by ``;``.
+
+    A side column is three fields, ``<measure>:row_mean``, ``:row_low`` and ``:row_high``. They are facts of the whole
+    row and the same on each of its lines.
+    """
     out = io.StringIO()
     spec = table.spec
     writer = None
@@ -33,6 +37,7 @@ def render(table: ComparisonTable) -> str:
             **{name: _joined(entry.count(name)) for name in COUNTS},
             "best": str(entry.best).lower(),
             "reference": str(row.reference).lower(),
+            **_facts(row),
             **_cells(entry),
             "reasons": " | ".join(entry.reasons),
         }
@@ -58,6 +63,12 @@ def _numbers(entry: Entry) -> dict[str, Any]:
         "high": _text(entry.high),
         "level_percent": LEVEL if entry.low is not None else "",
         "draws": "" if entry.draws is None else len(entry.draws),
+    }
+
+
+def _facts(row: Row) -> dict[str, str]:
+    return {
+        f"{fact.name}:row_{end}": _text(getattr(fact, end)) for fact in row.facts for end in ("mean", "low", "high")
     }
 
 

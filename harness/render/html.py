@@ -5,8 +5,8 @@ from __future__ import annotations
 from harness.caption import caption
 from harness.entries import LEVEL
 from harness.render.pages import PAGES
-from harness.table_model import ComparisonTable, Entry, stub_labels
-from harness.wording import SIGNS, number, percent, value_label
+from harness.table_model import ComparisonTable, Entry, Fact, stub_labels
+from harness.wording import SIGNS, measure, number, percent, plural, value_label
 
 
 def render(table: ComparisonTable) -> str:
@@ -18,6 +18,7 @@ def render(table: ComparisonTable) -> str:
         parts=[(stub_labels(rows), rows) for rows in (table.rows, table.baselines) if rows],
         number=number,
         tip=_tip,
+        fact_tip=_fact_tip,
         value_label=value_label,
         signs=SIGNS,
         metric=table.spec.metric,
@@ -41,3 +42,11 @@ def _tip(entry: Entry) -> str:
         where = "".join(f", {word} {value}" for word, value in ids.items() if value)
         lines.append(f"seed {value_label('', cell.seed)}: {outcome}{where}")
     return "\n".join(lines)
+
+
+def _fact_tip(fact: Fact) -> str:
+    """What a pointer over a side column shows."""
+    lines = [f"{fact.name}, no test result", measure(fact.name).meaning]
+    if fact.cells:
+        lines.append(f"mean over {plural(fact.cells, 'cell')} {fact.mean:g}, from {fact.low:g} to {fact.high:g}")
+    return "\n".join(filter(None, lines))

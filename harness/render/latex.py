@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from harness.caption import caption
 from harness.render.blocks import blocks
-from harness.table_model import ComparisonTable, Entry, HeadLine, Row, stub_labels
+from harness.table_model import ComparisonTable, Entry, HeadLine, Row, Span, stub_labels
 from harness.wording import number
 
 PACKAGES = ("booktabs", "graphicx")
@@ -95,7 +95,7 @@ def _char(c: str) -> str:
 
 def _lines(table: ComparisonTable) -> Iterator[str]:
     yield "% needs " + " and ".join(f"\\usepackage{{{package}}}" for package in PACKAGES)
-    across = blocks(table, lambda block: len(block.columns) <= MAX_COLUMNS)
+    across = blocks(table, lambda block: len(block.columns) + len(block.beside) <= MAX_COLUMNS)
     cut = [page for block in across for page in _pages(block)]
     for i, block in enumerate(cut):
         yield "\\begin{table}[tbp]"
@@ -126,14 +126,15 @@ def _caption(table: ComparisonTable) -> Iterator[str]:
 
 
 def _block(table: ComparisonTable) -> Iterator[str]:
-    stubs, columns = len(table.row_levels), len(table.columns)
+    left = "l" * len(table.row_levels) + "c" * len(table.columns)
+    aside = f"|{'c' * len(table.beside)}" if table.beside else ""
     yield "\\par\\smallskip"
     yield "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%"
-    yield f"\\begin{{tabular}}{{@{{}}{'l' * stubs}{'c' * columns}@{{}}}}"
+    yield f"\\begin{{tabular}}{{@{{}}{left}{aside}@{{}}}}"
     yield "\\toprule"
     header = table.header()
     for line, following in zip(header, [*header[1:], None]):
-        yield from _head(line, following, stubs)
+        yield from _head(line, following)
     for rows in filter(None, (table.rows, table.baselines)):
         yield "\\midrule"
         yield from _rows(rows)
@@ -141,32 +142,46 @@ def _block(table: ComparisonTable) -> Iterator[str]:
     yield "\\end{tabular}}"
 
 
-def _head(line: HeadLine, following: HeadLine | None, stubs: int) -> Iterator[str]:
+def _head(line: HeadLine, following: HeadLine | None) -> Iterator[str]:
     """One line of heads; rules under heads that span, once their sizes are told."""
-    cells = []
-    for span in line.spans:
-        text = escape(span.text)
-        text = f"{{\\scriptsize {text}}}" if line.sizes and text else text
-        cells.append(f"\\multicolumn{{{span.width}}}{{c}}{{{text}}}" if span.width > 1 else text)
+    cells = [_spanned(span, small=line.sizes) for span in line.spans]
+    if line.beside and cells and line.spans[-1].width > 1:
+        cells[-1] = cells[-1].replace("{c}", "{c|}", 1)  # a spanning head would hide the line right of it
+    aside = [_spanned(span) for span in line.beside]
     stub = [f"\\emph{{{escape(s)}}}" if s and following else escape(s) for s in line.stubs]
-    yield f"{' & '.join([*stub, *cells])} \\\\"
-    if following is None or following.sizes:
+    yield f"{' & '.join([*stub, *cells, *aside])} \\\\"
+    if following is None:
         return
-    first = stubs + 1
+    first = len(stub) + 1
+    rules = [] if following.sizes else _rules(line.spans, first)
+    rules += _rules(line.beside, first + sum(span.width for span in line.spans))
+    if rules:
+        yield " ".join(rules)
+
+
+def _spanned(span: Span, *, small: bool = False) -> str:
+    text = escape(span.text)
+    text = f"{{\\scriptsize {text}}}" if small and text else text
+    return f"\\multicolumn{{{span.width}}}{{c}}{{{text}}}" if span.width > 1 else text
+
+
+def _rules(spans: Sequence[Span], first: int) -> list[str]:
     rules = []
-    for span in line.spans:
-        rules.append(f"\\cmidrule(lr){{{first}-{first + span.width - 1}}}")
+    for span in spans:
+        if span.text:
+            rules.append(f"\\cmidrule(lr){{{first}-{first + span.width - 1}}}")
         first += span.width
-    yield " ".join(rules)
+    return rules
 
 
 def _rows(rows: Sequence[Row]) -> Iterator[str]:
     for row, printed in zip(rows, stub_labels(rows)):
         labels = [escape(label) for label in printed]
-        yield f"{' & '.join([*labels, *map(_value, row.entries)])} \\\\"
+        facts = [escape(fact.text) for fact in row.facts]
+        yield f"{' & '.join([*labels, *map(_value, row.entries), *facts])} \\\\"
         second = [_second(e) for e in row.entries]
         if any(second):
-            yield f"{' & '.join([''] * len(labels) + second)} \\\\[2pt]"
+            yield f"{' & '.join([''] * len(labels) + second + [''] * len(facts))} \\\\[2pt]"
 
 
 def _value(entry: Entry) -> str:
@@ -187,9 +202,7 @@ def _second(entry: Entry) -> str:
 
 def _below(block: ComparisonTable, footer: str) -> Iterator[str]:
     used = {letter for _, _, entry in block.entries() for letter in entry.footnotes}
-    notes = [
-        f"\\textsuperscript{{{letter}}} {escape(text)}" for letter, text in block.footnotes if letter in used
-    ]
+    notes = [f"\\textsuperscript{{{letter}}} {escape(text)}" for letter, text in block.footnotes if letter in used]
     if footer:
         notes.append(escape(footer))
     if notes:

@@ -6,8 +6,11 @@ import re
 from collections.abc import Iterator
 
 from harness.caption import caption
-from harness.table_model import Column, ComparisonTable, Entry, Row
-from harness.wording import number
+from harness.table_model import Column, ComparisonTable, Entry, Row, stage_of
+from harness.wording import measure, number
+
+EDGE = "│"
+"""Fills the column between test results and what stands beside them."""
 
 
 def render(table: ComparisonTable) -> str:
@@ -25,12 +28,14 @@ def _lines(table: ComparisonTable) -> Iterator[str]:
         yield f"> **{_escape(said.warning)}**"
         yield ""
     stubs = len(table.row_levels)
-    yield _line([*map(_escape, table.row_levels), *map(_head, table.columns)])
-    yield _line(["---"] * stubs + [":---:"] * len(table.columns))
+    aside = [EDGE, *map(_side_head, table.beside)] if table.beside else []
+    width = len(table.columns) + len(aside)
+    yield _line([*map(_escape, table.row_levels), *map(_head, table.columns), *aside])
+    yield _line(["---"] * stubs + [":---:"] * width)
     for row in table.rows:
         yield _row(row)
     if table.baselines:
-        yield _line(["*no image:*"] + [""] * (stubs - 1 + len(table.columns)))
+        yield _line(["*no image:*"] + [""] * (stubs - 1 + width))
     for row in table.baselines:
         yield _row(row)
     yield ""
@@ -53,11 +58,16 @@ def _head(column: Column) -> str:
     return "<br>".join(map(_escape, filter(None, (*column.labels, sizes))))
 
 
+def _side_head(name: str) -> str:
+    return "<br>".join(map(_escape, (stage_of(name), measure(name).title)))
+
+
 def _row(row: Row) -> str:
     labels = [_escape(label) for label in row.labels]
     if row.reference:
         labels[-1] += " (ref)"
-    return _line([*labels, *map(_entry, row.entries)])
+    aside = [EDGE, *(fact.text for fact in row.facts)] if row.facts else []
+    return _line([*labels, *map(_entry, row.entries), *aside])
 
 
 def _entry(entry: Entry) -> str:

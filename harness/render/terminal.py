@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from harness.caption import caption
 from harness.render.blocks import blocks
-from harness.table_model import ComparisonTable, Entry, Row, Span, stub_labels
+from harness.table_model import ComparisonTable, Entry, HeadLine, Row, Span, stub_labels
 from harness.wording import number
 
 GAP = 2
+EDGE = " │"
+"""Between test results and what stands beside them."""
 SUPERSCRIPTS = str.maketrans("abcdefghijklmnoprstuvwxyz,", "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ·")
 
 Line = list[tuple[str, str]]
@@ -32,9 +35,8 @@ def render(table: ComparisonTable, width: int = 80) -> RenderableType:
     if said.warning:
         parts.append(Text(said.warning, "bold yellow"))
     stubs = _stub_widths(table)
-    room = width - sum(stubs) - GAP * (len(stubs) - 1)
-    for block in blocks(table, lambda cut: sum(w + GAP for w in _widths(cut)) <= room):
-        parts += [Text(), *_block(block, stubs)]
+    for block in blocks(table, lambda cut: _layout(cut, stubs).total <= width):
+        parts += [Text(), *_block(block, _layout(block, stubs))]
     parts += [Text(), Text(" ".join(said.sentences), "dim")]
     for letter, text in table.footnotes:
         parts.append(Text.assemble((f"{letter.translate(SUPERSCRIPTS)} ", "bold"), text))
@@ -65,56 +67,94 @@ def _entry(entry: Entry) -> list[Line]:
     return lines
 
 
-def _block(table: ComparisonTable, stubs: Sequence[int]) -> Iterator[Text]:
-    widths = _widths(table)
-    total = sum(stubs) + GAP * (len(stubs) - 1) + sum(w + GAP for w in widths)
-    header = table.header(apart=True)
-    for line in header:
-        yield _heads(line.stubs, line.spans, stubs, widths, "dim" if line.sizes else "bold")
-        if not line.sizes and any(s.width > 1 for s in line.spans):
-            yield _heads(("",) * len(stubs), _rules(line.spans, widths), stubs, widths, "dim")
-    yield Text("─" * total, "dim")
-    yield from _rows(table.rows, stubs, widths)
+@dataclass(frozen=True)
+class _Layout:
+    """Characters of every column: of the row labels, of the entries, and of the side columns."""
+
+    stubs: list[int]
+    entries: list[int]
+    aside: list[int]
+
+    @property
+    def left(self) -> int:
+        """Characters left of the edge."""
+        return sum(self.stubs) + GAP * (len(self.stubs) - 1) + sum(w + GAP for w in self.entries)
+
+    @property
+    def right(self) -> int:
+        """Characters right of it."""
+        return sum(w + GAP for w in self.aside)
+
+    @property
+    def total(self) -> int:
+        return self.left + (len(EDGE) + self.right if self.aside else 0)
+
+    def rule(self) -> Text:
+        """Across the whole block."""
+        crossed = "─" * (len(EDGE) - 1) + "┼" + "─" * self.right if self.aside else ""
+        return Text("─" * self.left + crossed, "dim")
+
+
+def _block(table: ComparisonTable, layout: _Layout) -> Iterator[Text]:
+    for line in table.header(apart=True):
+        yield _heads(line, layout)
+        if not line.sizes and any(s.width > 1 for s in (*line.spans, *line.beside)):
+            yield _under(line, layout)
+    yield layout.rule()
+    yield from _rows(table.rows, layout)
     if table.baselines:
-        yield Text("─" * total, "dim")
-        yield from _rows(table.baselines, stubs, widths)
+        yield layout.rule()
+        yield from _rows(table.baselines, layout)
 
 
-def _rules(spans: Sequence[Span], widths: Sequence[int]) -> list[Span]:
-    rules, start = [], 0
-    for span in spans:
-        rules.append(Span("─" * _span_width(widths[start : start + span.width]), span.width))
-        start += span.width
-    return rules
-
-
-def _heads(
-    labels: Sequence[str], spans: Sequence[Span], stubs: Sequence[int], widths: Sequence[int], style: str
-) -> Text:
-    text = Text((" " * GAP).join(label.ljust(w) for label, w in zip(labels, stubs)), "dim", no_wrap=True)
-    start = 0
-    for span in spans:
-        text.append(" " * GAP + span.text.center(_span_width(widths[start : start + span.width])), style)
-        start += span.width
+def _heads(line: HeadLine, layout: _Layout) -> Text:
+    """A line of heads, each over the middle of its columns."""
+    text = _labels(line.stubs, layout.stubs, "dim")
+    for span, width in _spread(line.spans, layout.entries):
+        text.append(" " * GAP + span.text.center(width), "dim" if line.sizes else "bold")
+    if layout.aside:
+        text.append(EDGE, "dim")
+        for span, width in _spread(line.beside, layout.aside):
+            text.append(" " * GAP + span.text.center(width), "bold")
     text.rstrip()
     return text
 
 
-def _rows(rows: Sequence[Row], stubs: Sequence[int], widths: Sequence[int]) -> Iterator[Text]:
+def _under(line: HeadLine, layout: _Layout) -> Text:
+    """Rules under the heads of a line, on either side of the edge where a head spans."""
+    text = Text(" " * (layout.left - sum(w + GAP for w in layout.entries)), "dim", no_wrap=True)
+    for spans, widths in ((line.spans, layout.entries), (line.beside, layout.aside)):
+        if spans is line.beside and layout.aside:
+            text.append(EDGE)
+        spanning = any(s.width > 1 for s in spans)
+        for span, width in _spread(spans, widths):
+            text.append(" " * GAP + ("─" if spanning and span.text else " ") * width)
+    text.rstrip()
+    return text
+
+
+def _rows(rows: Sequence[Row], layout: _Layout) -> Iterator[Text]:
     for row, labels in zip(rows, stub_labels(rows)):
         entries = [_entry(e) for e in row.entries]
-        for i in range(max(map(len, entries))):
-            said = labels if i == 0 else [""] * len(labels)
-            text = Text((" " * GAP).join(label.ljust(w) for label, w in zip(said, stubs)), no_wrap=True)
-            for lines, width in zip(entries, widths):
+        for i in range(max(map(len, entries), default=1)):
+            text = _labels(labels if i == 0 else [""] * len(labels), layout.stubs)
+            for lines, width in zip(entries, layout.entries):
                 line = lines[i] if i < len(lines) else []
                 room = width - sum(len(t) for t, _ in line)
                 text.append(" " * (GAP + room // 2))
                 for piece, style in line:
                     text.append(piece, style)
                 text.append(" " * (room - room // 2))
+            if layout.aside:
+                text.append(EDGE, "dim")
+                for fact, width in zip(row.facts if i == 0 else (), layout.aside):
+                    text.append(" " * GAP + fact.text.center(width))
             text.rstrip()
             yield text
+
+
+def _labels(texts: Sequence[str], widths: Sequence[int], style: str = "") -> Text:
+    return Text((" " * GAP).join(text.ljust(w) for text, w in zip(texts, widths)), style, no_wrap=True)
 
 
 def _stub_widths(table: ComparisonTable) -> list[int]:
@@ -123,18 +163,33 @@ def _stub_widths(table: ComparisonTable) -> list[int]:
     return [max(map(len, column)) for column in shown]
 
 
-def _widths(table: ComparisonTable) -> list[int]:
-    """Characters of each column, widened where a head over several of them is longer than they are."""
-    entries = zip(*(row.entries for row in (*table.rows, *table.baselines)))
+def _layout(table: ComparisonTable, stubs: list[int]) -> _Layout:
+    """Widths that hold all values, widened where a head over several columns is longer than they are."""
+    rows = (*table.rows, *table.baselines)
+    entries = zip(*(row.entries for row in rows))
     widths = [max(sum(len(t) for t, _ in line) for e in column for line in _entry(e)) for column in entries]
+    aside = [max(len(fact.text) for fact in column) for column in zip(*(row.facts for row in rows))]
     for line in table.header(apart=True):
-        start = 0
-        for span in line.spans:
-            while len(span.text) > _span_width(widths[start : start + span.width]):
-                narrowest = min(range(start, start + span.width), key=widths.__getitem__)
-                widths[narrowest] += 1
-            start += span.width
-    return widths
+        _widen(widths, line.spans)
+        _widen(aside, line.beside)
+    return _Layout(stubs, widths, aside)
+
+
+def _widen(widths: list[int], spans: Sequence[Span]) -> None:
+    start = 0
+    for span in spans:
+        while len(span.text) > _span_width(widths[start : start + span.width]):
+            narrowest = min(range(start, start + span.width), key=widths.__getitem__)
+            widths[narrowest] += 1
+        start += span.width
+
+
+def _spread(spans: Sequence[Span], widths: Sequence[int]) -> Iterator[tuple[Span, int]]:
+    """Each head and the characters that it has."""
+    start = 0
+    for span in spans:
+        yield span, _span_width(widths[start : start + span.width])
+        start += span.width
 
 
 def _span_width(widths: Sequence[int]) -> int:

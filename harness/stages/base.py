@@ -66,6 +66,8 @@ class Context:
         Processes or threads that this stage may use.
     report : callable
         Takes a dict of numbers and short strings; shows as progress, and as curves where ``epoch`` is given.
+    cache : Path, optional
+        A folder that all stages share and that outlives them: what a language model answered.
     """
 
     config: dict
@@ -75,6 +77,7 @@ class Context:
     runtime: dict
     threads: int
     report: Callable[[dict], None]
+    cache: Path | None = None
 
     def progress(self, done: int, total: int) -> None:
         """Report ``done`` of ``total`` items."""

@@ -38,7 +38,7 @@ class EvaluateStage(Stage):
 
 
 class BaselineStage(EvaluateStage):
-    """The same stage for a row that needs no image: it reads the exam table alone."""
+    """The same stage for a row that needs no image: it reads the exam table, and ``text`` the reports."""
 
     version = 2
 
@@ -51,7 +51,7 @@ class BaselineStage(EvaluateStage):
         return {**config, "baseline": self.baseline}
 
     def inputs(self, cell: CellConfig, facts: Facts) -> tuple[str, ...]:
-        return ("images",)
+        return ("images", "reports") if self.baseline == "text" else ("images",)
 
     def kind(self, cell: CellConfig, facts: Facts) -> str:
         return f"{Stage.kind(self, cell, facts)} {self.baseline}"

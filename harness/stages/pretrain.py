@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.stages.base import Context, Stage
 from harness.stages.dataset import split_slice
+from harness.stages.text import encoder_source
 
 if TYPE_CHECKING:
     from harness.config import CellConfig
@@ -13,11 +14,17 @@ if TYPE_CHECKING:
 
 
 class PretrainStage(Stage):
-    """Reads ``method``, ``train``, the seed and the split; ``loss``, text and labels where the method uses them."""
+    """Reads ``method``, ``train``, the seed and the split; ``loss``, text and labels where the method uses them.
+
+    A text encoder that is trained is read here, and the reports as words; a frozen one's states come from stage
+    ``text``.
+    """
 
     name = "pretrain"
 
     def config(self, cell: CellConfig, facts: Facts) -> dict:
+        from mvmlm.methods import check_trains_text
+
         uses = facts.uses(cell.method.name)
         train = cell.train.model_dump(mode="json")
         train.pop("workers")
@@ -30,6 +37,10 @@ class PretrainStage(Stage):
         }
         if "loss" in uses:
             config["loss"] = cell.loss.model_dump(mode="json")
+        if trains_text(cell, facts):
+            check_trains_text(cell.method.name)
+            text = cell.text.model_dump(mode="json", include={"max_length", "trainable", "lr_scale"})
+            config["text"] = {"identity": facts.text_identity(cell.text.encoder), **text}
         if "labels" in uses:
             config["labels"] = {"task": cell.eval.task, "fraction": cell.eval.fraction}
         else:
@@ -37,18 +48,27 @@ class PretrainStage(Stage):
         return config
 
     def inputs(self, cell: CellConfig, facts: Facts) -> tuple[str, ...]:
+        if trains_text(cell, facts):
+            return ("images", "reports")
         return ("images", "text", "reports") if "text" in facts.uses(cell.method.name) else ("images",)
 
     def kind(self, cell: CellConfig, facts: Facts) -> str:
-        return f"{super().kind(cell, facts)} {network(cell)} {cell.train.epochs} epochs"
+        text = f" text trained {cell.text.encoder}" if trains_text(cell, facts) else ""
+        return f"{super().kind(cell, facts)} {network(cell)} {cell.train.epochs} epochs{text}"
 
     def runtime(self, cell: CellConfig) -> dict:
-        return {"workers": cell.train.workers}
+        source = {"source": encoder_source(cell.text.encoder)} if cell.text.trainable else {}
+        return {"workers": cell.train.workers, **source}
 
     def run(self, context: Context) -> dict:
         from harness.stages.training_run import pretrain
 
         return pretrain(context)
+
+
+def trains_text(cell: CellConfig, facts: Facts) -> bool:
+    """Whether the text encoder is trained with the method, and so no states of it are kept."""
+    return cell.text.trainable and "text" in facts.uses(cell.method.name)
 
 
 def network(cell: CellConfig) -> str:

@@ -1,23 +1,26 @@
-"""Stage ``reports``: one text a breast of the patients that pretraining may see."""
+"""Stage ``reports``: texts of every breast, once a distinct record; those of test patients lie apart."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.stages.base import Context, Stage
-from harness.stages.dataset import data_inputs, data_runtime, data_slice, split_slice, take_in
+from harness.stages.dataset import data_inputs, data_runtime, data_slice, split_slice
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from harness.config import CellConfig
+    from harness.config import CellConfig, ReportsConfig
     from harness.facts import Facts
 
 
 class ReportsStage(Stage):
-    """Reads the data set, the split and the ``reports`` section. Test patients get no report."""
+    """Reads the data set, the split and the ``reports`` section.
+
+    Pretraining reads ``reports.parquet``, which holds training patients alone. ``test_reports.parquet`` is for the row
+    «text only», and nothing else opens it.
+    """
 
     name = "reports"
+    version = 2
 
     def config(self, cell: CellConfig, facts: Facts) -> dict:
         from mvmlm.reports.guard import allowed_fields
@@ -26,49 +29,49 @@ class ReportsStage(Stage):
         return {
             **data_slice(cell, facts),
             "split": split_slice(cell),
-            "reports": {**cell.reports.model_dump(mode="json"), "fields": list(fields)},
+            "reports": {**source_slice(cell.reports, facts), "fields": list(fields)},
         }
 
     def inputs(self, cell: CellConfig, facts: Facts) -> tuple[str, ...]:
         return data_inputs(cell, facts)
 
     def kind(self, cell: CellConfig, facts: Facts) -> str:
-        return f"{super().kind(cell, facts)} {cell.reports.source}"
+        said = source_slice(cell.reports, facts)
+        model = f" {cell.reports.llm.model}" if "llm" in said else ""
+        return f"{super().kind(cell, facts)} {cell.reports.source}{model} ×{said['samples']}"
 
     def runtime(self, cell: CellConfig) -> dict:
-        return data_runtime(cell)
+        return {**data_runtime(cell), "options": source_runtime(cell.reports)}
 
     def run(self, context: Context) -> dict:
-        from mvmlm.data.exam_table import breast_table
-        from mvmlm.data.readers import DATASETS
-        from mvmlm.data.splits import with_split
-        from mvmlm.reports import write_reports
+        from harness.stages.reports_run import write
 
-        exams = take_in(context)[0].exams
-        breasts = with_split(breast_table(exams), **context.config["split"])
-        breasts = breasts[breasts["split"] == "train"]
-        said = context.config["reports"]
-        reports = write_reports(breasts, DATASETS.get(context.config["data"]), said["source"], said["fields"])
-        reports.to_parquet(context.out / "reports.parquet", index=False)
-        return {
-            "reports": len(reports),
-            "distinct": int(reports["text"].nunique()),
-            "fields": said["fields"],
-            "notes": _notes(said["fields"], breasts),
-        }
+        return write(context)
 
 
-def _notes(fields: list[str], breasts: pd.DataFrame) -> list[str]:
-    """Which tasks' answers the reports give: a method that reads them has been told."""
-    from mvmlm.evaluation.tasks import TASKS
-    from mvmlm.reports.guard import circular_tasks
+def source_slice(reports: ReportsConfig, facts: Facts) -> dict[str, Any]:
+    """What the texts depend on; what a source does not read is left out, so that such arms share their texts."""
+    from mvmlm.reports.source import SOURCES
 
-    tasks = {TASKS.get(name).column: name for name in TASKS}
-    sources = breasts["malignancy_source"].dropna().unique()
-    told = circular_tasks(fields, tasks, sources)
-    if not told:
-        return []
-    listed = ", ".join(
-        tasks[column] if column in by else f"{tasks[column]} (by {', '.join(by)})" for column, by in told.items()
-    )
-    return [f"The training reports, which methods with text learn from, state the answers to: {listed}"]
+    kind = SOURCES.get(reports.source)
+    said: dict[str, Any] = {"source": reports.source, "version": kind.version, "samples": 1}
+    if kind.varies:
+        said.update(samples=reports.samples, seed=reports.seed)
+    if kind.invents:
+        said["unfaithful"] = reports.unfaithful
+    if said.get("unfaithful") == "regenerate":
+        said["attempts"] = reports.attempts
+    if reports.source == "llm":
+        said["llm"] = facts.llm(reports.llm)
+    elif reports.options:
+        said["options"] = reports.options
+    return said
+
+
+def source_runtime(reports: ReportsConfig) -> dict[str, Any]:
+    """The source's options that change no text, and the model as this machine finds it."""
+    if reports.source != "llm":
+        return {}
+    from mvmlm.reports.llm import RUNTIME
+
+    return {name: value for name, value in reports.llm.model_dump(mode="json").items() if name in RUNTIME}

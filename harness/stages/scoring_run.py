@@ -9,6 +9,8 @@ import numpy as np
 from harness.stages.base import Context
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
 
@@ -26,7 +28,8 @@ def score(context: Context) -> dict:
     breasts = with_split(stored_breasts(context.inputs["images"]), **config["split"])
     asked = {"fraction": fraction, "seed": config["seed"]}
     if "baseline" in config:
-        result = BASELINES[config["baseline"]](breasts, task, **asked, options=said)
+        told = {"texts": first_texts(context.inputs["reports"])} if "reports" in context.inputs else {}
+        result = BASELINES[config["baseline"]](breasts, task, **asked, options=said, **told)
     else:
         run = PROTOCOLS.get(said.pop("protocol"))
         features = breast_features(
@@ -36,6 +39,19 @@ def score(context: Context) -> dict:
     result.write(context.out)
     note = task.note(breasts)
     return {"metrics": result.metrics, "notes": [note] if note else []}
+
+
+def first_texts(folder: Path) -> pd.Series:
+    """``breast_id`` to the first of its reports, of training and of test patients.
+
+    The only place that reads reports of test patients: the row «text only» is scored on the same test set as all
+    others.
+    """
+    import pandas as pd
+
+    parts = [pd.read_parquet(folder / name) for name in ("reports.parquet", "test_reports.parquet")]
+    table = pd.concat(parts, ignore_index=True)
+    return table[table["sample"] == 0].set_index("breast_id")["text"]
 
 
 def breast_features(features: np.ndarray, breasts: pd.DataFrame) -> np.ndarray:

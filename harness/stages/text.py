@@ -1,4 +1,4 @@
-"""Stage ``text``: the frozen text encoder's token states, once a distinct report."""
+"""Stage ``text``: the frozen text encoder's token states, once a distinct report; not there where it is trained."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ if TYPE_CHECKING:
 
 
 class TextStage(Stage):
-    """Reads the ``text`` section and the reports."""
+    """Reads the encoder, the length that texts are cut to, and the reports."""
 
     name = "text"
 
     def config(self, cell: CellConfig, facts: Facts) -> dict:
-        return {"text": cell.text.model_dump(mode="json"), "identity": facts.text_identity(cell.text.encoder)}
+        text = cell.text.model_dump(mode="json", include={"encoder", "max_length"})
+        return {"text": text, "identity": facts.text_identity(cell.text.encoder)}
 
     def inputs(self, cell: CellConfig, facts: Facts) -> tuple[str, ...]:
         return ("reports",)
@@ -26,12 +27,7 @@ class TextStage(Stage):
         return f"{super().kind(cell, facts)} {cell.text.encoder}"
 
     def runtime(self, cell: CellConfig) -> dict:
-        from pathlib import Path
-
-        from mvmlm.models.text_encoder import resolve_encoder
-
-        source = resolve_encoder(cell.text.encoder)
-        return {"source": str(Path(source).absolute()) if Path(source).is_dir() else source}
+        return {"source": encoder_source(cell.text.encoder)}
 
     def run(self, context: Context) -> dict:
         import pandas as pd
@@ -46,10 +42,24 @@ class TextStage(Stage):
             context.out,
             device="auto",
         )
-        notes = []
-        if summary["truncated_texts"]:
-            notes.append(
-                f"{summary['truncated_texts']} of {summary['texts']} reports are longer than "
-                f"{summary['max_length']} tokens and are cut there"
-            )
-        return {**summary, "encoder": context.config["text"]["encoder"], "notes": notes}
+        return {**summary, "encoder": context.config["text"]["encoder"], "notes": cut_notes(summary)}
+
+
+def encoder_source(encoder: str) -> str:
+    """What a worker loads the text encoder from: a hub id, or a folder by its whole path."""
+    from pathlib import Path
+
+    from mvmlm.models.text_encoder import resolve_encoder
+
+    source = resolve_encoder(encoder)
+    return str(Path(source).absolute()) if Path(source).is_dir() else source
+
+
+def cut_notes(summary: dict) -> list[str]:
+    """What a reader must know of texts that are too long; ``summary`` is of `encode_texts` or `tokenize_texts`."""
+    if not summary["truncated_texts"]:
+        return []
+    return [
+        f"{summary['truncated_texts']} of {summary['texts']} reports are longer than "
+        f"{summary['max_length']} tokens and are cut there"
+    ]

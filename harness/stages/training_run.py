@@ -3,15 +3,43 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from harness.stages.base import Context
 from harness.stages.licence import carry_licence
+from harness.stages.text import cut_notes
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
+    from mvmlm.methods import Shapes
     from mvmlm.models.text_encoder import TextTokens
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What a training reads of the reports.
+
+    Attributes
+    ----------
+    tokens : TextTokens
+        States of the frozen encoder, or ids for ``encoder``.
+    ids : ndarray, shape (breasts, k), int64
+        Rows of each breast's texts, −1 behind them.
+    groups : ndarray, int64
+        Which texts count as the same report.
+    encoder : transformers model or None
+        The text encoder, where it is trained.
+    notes : tuple of str
+    """
+
+    tokens: TextTokens
+    ids: np.ndarray
+    groups: np.ndarray
+    encoder: Any = None
+    notes: tuple[str, ...] = ()
 
 
 def pretrain(context: Context) -> dict:
@@ -23,15 +51,13 @@ def pretrain(context: Context) -> dict:
     from mvmlm.data.augment import Augmentation
     from mvmlm.data.breast_batches import BreastData
     from mvmlm.data.image_store import ImageStore, stored_breasts
-    from mvmlm.methods import Shapes, build_method, save_method, source_digest
+    from mvmlm.methods import build_method, save_method, source_digest
     from mvmlm.training import TrainConfig, train
 
     config = context.config
     store = ImageStore.open(context.inputs["images"])
     breasts = training_breasts(stored_breasts(context.inputs["images"]), config)
-    text, text_ids = _text(context, breasts)
-    if text_ids is not None:
-        breasts = breasts.loc[text_ids.index]
+    texts = _texts(context, breasts)
     labels = breasts["label"].to_numpy("float32") if "labels" in config else None
 
     def data(part: str) -> BreastData:
@@ -39,17 +65,20 @@ def pretrain(context: Context) -> dict:
         return BreastData(
             store,
             breasts[mine],
-            text=text,
-            text_ids=None if text_ids is None else text_ids.to_numpy()[mine],
+            text=texts and texts.tokens,
+            text_ids=texts and texts.ids[mine],
+            text_groups=texts and texts.groups,
             labels=None if labels is None else labels[mine],
         )
 
     method = build_method(
         config["method"],
-        Shapes(store.image_size, text.width if text else None, text.length if text else None),
+        _shapes(store.image_size, texts),
         loss=config.get("loss"),
         seed=config["seed"],
     )
+    if texts and texts.encoder is not None:
+        method.text_tower.adopt(texts.encoder, config["text"]["lr_scale"])
     training = data("train")
     settings = dict(config["train"])
     augment = Augmentation(**settings.pop("augment", {}))
@@ -65,7 +94,7 @@ def pretrain(context: Context) -> dict:
     save_method(method, context.out)
     carry_licence(context.inputs["images"], context.out)
     (context.out / "history.json").write_text(json.dumps(history, indent=1))
-    notes = []
+    notes = [*texts.notes] if texts else []
     if "labels" in config:
         notes.append(
             f"{config['method']['name']}: trained on the labels that its probe is fitted to, so the folds that choose "
@@ -115,15 +144,46 @@ def _labelled(breasts: pd.DataFrame, config: dict) -> pd.DataFrame:
     return breasts[breasts["patient_id"].isin(granted)]
 
 
-def _text(context: Context, breasts: pd.DataFrame) -> tuple[TextTokens | None, pd.Series | None]:
-    """Token states and, for each breast that has a report, the number of its text."""
+def _texts(context: Context, breasts: pd.DataFrame) -> Texts | None:
+    """States or ids of the reports of these breasts, where the method reads text."""
     import pandas as pd
 
-    from mvmlm.models.text_encoder import TextTokens
+    from mvmlm.data.breast_batches import report_groups
+    from mvmlm.models.text_encoder import TextTokens, load_encoder, tokenize_texts
 
-    if "text" not in context.inputs:
-        return None, None
-    tokens = TextTokens.open(context.inputs["text"])
-    reports = pd.read_parquet(context.inputs["reports"] / "reports.parquet").set_index("breast_id")["text"]
-    reports = reports[reports.index.isin(breasts.index)].reindex(breasts.index).dropna()
-    return tokens, reports.map(tokens.id_of)
+    if "reports" not in context.inputs:
+        return None
+    reports = pd.read_parquet(context.inputs["reports"] / "reports.parquet")
+    reports = reports[reports["breast_id"].isin(breasts.index)].sort_values(["breast_id", "sample"])
+    encoder, notes = None, []
+    if "text" in context.config:
+        length = context.config["text"]["max_length"]
+        tokenizer, encoder = load_encoder(context.runtime["source"], length)
+        tokens, summary = tokenize_texts(reports["text"], tokenizer, length)
+        notes = cut_notes(summary)
+    else:
+        tokens = TextTokens.open(context.inputs["text"])
+    ids = reports["text"].map(tokens.id_of).to_numpy("int64")
+    groups = report_groups(ids, reports["record"].to_numpy())
+    return Texts(tokens, _by_breast(reports["breast_id"], ids, breasts.index), groups, encoder, tuple(notes))
+
+
+def _by_breast(owners: pd.Series, text_ids: np.ndarray, breasts: pd.Index) -> np.ndarray:
+    """A row a breast, shape (breasts, most texts that one has): its texts in order, −1 behind them."""
+    import numpy as np
+
+    places = owners.groupby(owners).cumcount().to_numpy()
+    found = np.full((len(breasts), int(places.max(initial=0)) + 1), -1, np.int64)
+    found[breasts.get_indexer(owners), places] = text_ids
+    return found
+
+
+def _shapes(image_size: tuple[int, int], texts: Texts | None) -> Shapes:
+    from mvmlm.methods import Shapes
+    from mvmlm.models.text_tower import backbone_config
+
+    if texts is None:
+        return Shapes(image_size)
+    if texts.encoder is None:
+        return Shapes(image_size, texts.tokens.width, texts.tokens.length)
+    return Shapes(image_size, texts.encoder.config.hidden_size, texts.tokens.length, backbone_config(texts.encoder))

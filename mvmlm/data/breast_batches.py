@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from hashlib import blake2b
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -29,10 +30,17 @@ class BreastData:
     ----------
     store : ImageStore
     breasts : DataFrame
-        With ``patient_id`` and ``cc``, ``mlo``: rows of the store, −1 where a view is missing. Breasts with
-        neither view are left out.
+        Index ``breast_id``; ``patient_id`` and ``cc``, ``mlo``: rows of the store, −1 where a view is missing. Breasts
+        with neither view, or without a text where others have one, are left out.
     text : TextTokens, optional
-        With ``text_ids``, shape (n,), the row of each breast's report.
+        States or ids.
+    text_ids : ndarray, shape (n,) or (n, k), int64, optional
+        Rows of each breast's texts in ``text``, with −1 behind them where it has fewer than k. They rotate: in epoch e,
+        from 1, a breast with m texts shows number (e − 1 + o) mod m, where o is a hash of its ``breast_id`` alone. So
+        breasts of one record show different texts of it at a time, arms and resumed trainings see the same ones, and
+        what other breasts there are plays no part.
+    text_groups : ndarray, shape (rows of text,), int64, optional
+        Texts of one number count as the same report, see `report_groups`; by default only equal texts do.
     labels : ndarray, shape (n,), float32, optional
         NaN is unknown.
     """
@@ -44,14 +52,20 @@ class BreastData:
         *,
         text: TextTokens | None = None,
         text_ids: np.ndarray | None = None,
+        text_groups: np.ndarray | None = None,
         labels: np.ndarray | None = None,
     ) -> None:
         views = breasts[["cc", "mlo"]].to_numpy(np.int64)
         there = (views >= 0).any(axis=1)
-        self.store, self.text = store, text
+        if text_ids is not None:
+            text_ids = np.asarray(text_ids, np.int64)
+            text_ids = text_ids[:, None] if text_ids.ndim == 1 else text_ids
+            there &= (text_ids >= 0).any(axis=1)
+            text_ids = text_ids[there]
+        self.store, self.text, self.text_ids, self.text_groups = store, text, text_ids, text_groups
+        self.turns = _turns(breasts.index[there])
         self.views = views[there]
         self.patient = pd.factorize(breasts["patient_id"][there])[0].astype(np.int64)
-        self.text_ids = None if text_ids is None else np.asarray(text_ids, np.int64)[there]
         self.labels = None if labels is None else np.asarray(labels, np.float32)[there]
 
     def __len__(self) -> int:
@@ -72,19 +86,24 @@ class BreastData:
         count = min(-(-len(rows) // batch_size), max(1, len(rows) // 2))
         return np.array_split(rows, count)
 
-    def batch(self, rows: np.ndarray, *, pin: bool = False) -> Batch:
+    def batch(self, rows: np.ndarray, *, epoch: int | None = None, pin: bool = False) -> Batch:
         """The breasts at ``rows``; images as stored, until `Batch.to`.
 
         Parameters
         ----------
+        epoch : int, optional
+            Which text of each breast is shown, from 1; by default its first one.
         pin : bool
             Whether the images lie in memory from which a GPU can fetch them by itself.
         """
         views = self.views[rows]
-        text = text_mask = None
+        text = text_mask = text_id = None
+        if self.text_ids is not None:
+            ids = self._shown(rows, epoch)
+            text_id = torch.from_numpy(ids if self.text_groups is None else self.text_groups[ids])
         if self.text is not None:
-            ids = self.text_ids[rows]
-            text = torch.from_numpy(np.asarray(self.text.tokens[ids], np.float32))
+            tokens = np.asarray(self.text.tokens[ids])
+            text = torch.from_numpy(tokens.astype(np.float32) if tokens.ndim == 3 else tokens)
             text_mask = torch.from_numpy(self.text.mask[ids])
         return Batch(
             images=self._images(views, pin),
@@ -92,9 +111,16 @@ class BreastData:
             patient=torch.from_numpy(self.patient[rows]),
             text=text,
             text_mask=text_mask,
-            text_id=None if self.text_ids is None else torch.from_numpy(self.text_ids[rows]),
+            text_id=text_id,
             labels=None if self.labels is None else torch.from_numpy(self.labels[rows]),
         )
+
+    def _shown(self, rows: np.ndarray, epoch: int | None) -> np.ndarray:
+        ids = self.text_ids[rows]
+        if epoch is None:
+            return ids[:, 0]
+        number = (epoch - 1 + self.turns[rows]) % (ids >= 0).sum(axis=1)
+        return ids[np.arange(len(rows)), number]
 
     def _images(self, views: np.ndarray, pin: bool) -> torch.Tensor:
         """Each image copied once, from the file's pages to its place in the batch."""
@@ -149,15 +175,44 @@ class BreastData:
         mine = [np.array_split(rows, world_size)[rank] for rows in order]
         if not workers:
             for rows in mine:
-                yield rows, self.batch(rows, pin=pin)
+                yield rows, self.batch(rows, epoch=epoch, pin=pin)
             return
         with ThreadPoolExecutor(workers) as pool:
             coming = iter(mine)
             ahead: deque[tuple[np.ndarray, Future[Batch]]] = deque()
             while True:
                 for rows in islice(coming, workers + AHEAD - len(ahead)):
-                    ahead.append((rows, pool.submit(self.batch, rows, pin=pin)))
+                    ahead.append((rows, pool.submit(self.batch, rows, epoch=epoch, pin=pin)))
                 if not ahead:
                     return
                 rows, batch = ahead.popleft()
                 yield rows, batch.result()
+
+
+def report_groups(text_ids: np.ndarray, records: np.ndarray) -> np.ndarray:
+    """Which texts count as the same report: those of one record, and the records that share a text.
+
+    Parameters
+    ----------
+    text_ids, records : ndarray, shape (n,), int64
+        Row of a text, and the record that it was made from; once for each breast that has it, or once in all.
+
+    Returns
+    -------
+    ndarray, shape (largest row + 1,), int64
+        For each row the smallest of all that count as the same: itself, where no record has two texts.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    texts, codes = int(text_ids.max(initial=-1)) + 1, pd.factorize(records)[0]
+    nodes = texts + int(codes.max(initial=-1)) + 1
+    links = coo_array((np.ones(len(codes)), (text_ids, texts + codes)), shape=(nodes, nodes))
+    found = connected_components(links, directed=False)[1][:texts]
+    return pd.Series(np.arange(texts)).groupby(found).transform("min").to_numpy(np.int64)
+
+
+def _turns(breast_ids: Iterable[str]) -> np.ndarray:
+    """Where in its texts each breast starts, int64: a hash of its id."""
+    digests = (blake2b(str(breast).encode(), digest_size=4).digest() for breast in breast_ids)
+    return np.array([int.from_bytes(digest, "little") for digest in digests], np.int64)

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from mvmlm.data.findings_place import PLACED, place_findings
 from mvmlm.errors import DataError
 
 LABELS = ("mass", "calcification", "asymmetry", "architectural_distortion", "malignancy")
-DESCRIPTORS = ("mass_shape", "mass_margin", "calcification_morphology", "calcification_distribution")
+DESCRIPTORS = (
+    "mass_shape", "mass_margin", "mass_density", "calcification_morphology", "calcification_distribution",
+)  # fmt: skip
 
 #: Column to pandas dtype, in the table's order. Unknown is NA, never 0.
 SCHEMA: dict[str, str] = {
@@ -36,6 +39,7 @@ SCHEMA: dict[str, str] = {
     "malignancy_source": "string",
     "subtype": "string",
     **dict.fromkeys(DESCRIPTORS, "string"),
+    "report": "string",
     "boxes": "string",
     "event": "boolean",
     "years_to_event": "Float64",
@@ -162,7 +166,9 @@ def breast_table(exams: pd.DataFrame, kept: Sequence[int] | None = None) -> pd.D
     DataFrame
         Index ``breast_id``, sorted. Columns: those of `FIRST`, ``birads`` (the highest), the labels, ``implant``,
         ``event``, descriptors, ``manufacturer, image_height, image_width, cc, mlo`` (row of the view, the first by
-        ``image_id`` where there are several, −1 where there is none) and ``n_views``.
+        ``image_id`` where there are several, −1 where there is none), ``n_views``, ``report`` (the distinct texts of
+        the standard views, a line each), ``prior`` (true where the table has an exam of the patient on an earlier
+        day, else unknown: no data set holds every exam that a woman had), and `PLACED`, from boxes.
     """
     places = np.arange(len(exams))
     if kept is not None:
@@ -178,4 +184,22 @@ def breast_table(exams: pd.DataFrame, kept: Sequence[int] | None = None) -> pd.D
         rows = exams[(exams["view"] == view) & (exams["row"] >= 0)].groupby("breast_id")["row"].first()
         breasts[name] = rows.reindex(breasts.index).fillna(-1).astype("int64")
     breasts["n_views"] = groups.size().astype("int64")
+    breasts["report"] = _reports(exams).reindex(breasts.index).astype("string")
+    breasts["prior"] = _prior(exams).groupby(exams["breast_id"]).max().astype("boolean")
+    breasts[list(PLACED)] = place_findings(exams, breasts)
     return breasts
+
+
+def _reports(exams: pd.DataFrame) -> pd.Series:
+    """Distinct texts of each breast's standard views, in the order of the rows."""
+    texts = exams.loc[exams["standard_view"] & exams["report"].notna(), ["breast_id", "report"]]
+    texts = texts.assign(report=texts["report"].str.strip()).drop_duplicates()
+    return texts[texts["report"] != ""].groupby("breast_id")["report"].agg("\n".join)
+
+
+def _prior(exams: pd.DataFrame) -> pd.Series:
+    """True for each row of an exam before which the patient had another, else unknown."""
+    day = pd.to_datetime(exams["exam_date"], format="ISO8601", errors="coerce")
+    day = day.groupby(exams["exam_id"]).transform("min")
+    later = day > day.groupby(exams["patient_id"]).transform("min")
+    return later.astype("boolean").where(later)

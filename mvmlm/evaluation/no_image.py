@@ -18,6 +18,7 @@ from mvmlm.evaluation.logistic import ProbeOptions, fit_and_score
 from mvmlm.evaluation.protocols import Evaluation, as_options
 from mvmlm.evaluation.scoring import score_test
 from mvmlm.evaluation.tasks import Task
+from mvmlm.evaluation.text_only import run_text
 
 #: Quantities, each with a flag for «missing»; those that no training row has are left out.
 NUMBERS = ("age", "n_views", "image_height", "image_width")
@@ -84,7 +85,11 @@ def run_majority(
     )
 
 
-BASELINES: dict[str, Callable[..., Evaluation]] = {"metadata": run_metadata, "majority": run_majority}
+BASELINES: dict[str, Callable[..., Evaluation]] = {
+    "metadata": run_metadata,
+    "text": run_text,
+    "majority": run_majority,
+}
 
 
 def metadata_features(rows: pd.DataFrame, train: pd.DataFrame) -> tuple[np.ndarray, list[str]]:

@@ -1,4 +1,4 @@
-"""The frozen text encoder: every distinct report encoded once, its token states kept on disk."""
+"""The text encoder: every distinct report encoded once, its token states kept on disk; or only its token ids."""
 
 from __future__ import annotations
 
@@ -86,18 +86,9 @@ def encode_texts(
     DataError
         If there are no texts, one is not a string, or a state does not fit float16.
     """
-    given = list(texts)
-    if not given:
-        raise DataError("there is no report to encode")
-    strange = [text for text in given if not isinstance(text, str)]
-    if strange:
-        raise DataError(f"{len(strange)} of {len(given)} reports are not texts, as {strange[0]!r}")
-    distinct = sorted(set(given))
-
-    tokenizer, model = _load(encoder, max_length)
-    ids, n_tokens = _tokenize(tokenizer, distinct, max_length)
-    table = pd.DataFrame({"text_id": np.arange(len(distinct)), "text": distinct, "n_tokens": n_tokens})
-    table["truncated"] = table["n_tokens"] > max_length
+    given = _checked(texts)
+    tokenizer, model = load_encoder(encoder, max_length)
+    ids, table = _tokenize(tokenizer, given, max_length)
 
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
@@ -112,41 +103,67 @@ def encode_texts(
     np.save(out / "mask.npy", mask)
     table.to_parquet(out / "texts.parquet", index=False)
 
-    cut = set(table.loc[table["truncated"], "text"])
     summary = {
         "encoder": encoder,
         "texts": len(given),
-        "distinct": len(distinct),
+        "distinct": len(table),
         "length": mask.shape[1],
         "width": int(model.config.hidden_size),
-        "max_length": max_length,
-        "truncated": len(cut),
-        "truncated_texts": sum(text in cut for text in given),
-        "longest": max(n_tokens),
+        **_truncation(table, given, max_length),
     }
     (out / "text.json").write_text(json.dumps(summary, indent=1) + "\n")
-    if cut:
-        log.warning(
-            "%d of %d reports are longer than text.max_length=%d tokens (the longest has %d) and were cut",
-            summary["truncated_texts"], len(given), max_length, summary["longest"],
-        )  # fmt: skip
     return summary
+
+
+def tokenize_texts(texts: Iterable[str], tokenizer: Any, max_length: int) -> tuple[TextTokens, dict[str, int]]:
+    """Token ids of every distinct text, for an encoder that runs in every step.
+
+    Parameters
+    ----------
+    texts : iterable of str
+        Repeats are tokenised once.
+    tokenizer : transformers tokenizer
+        From `load_encoder`.
+    max_length : int
+        As for `encode_texts`.
+
+    Returns
+    -------
+    TextTokens
+        With ids, and the same text numbers and length as `encode_texts` gives.
+    dict
+        ``texts``, ``distinct``, ``max_length``, ``truncated``, ``truncated_texts``, ``longest``, as `encode_texts`.
+
+    Raises
+    ------
+    DataError
+        If there are no texts, or one is not a string.
+    """
+    given = _checked(texts)
+    ids, table = _tokenize(tokenizer, given, max_length)
+    mask = _mask(ids)
+    tokens = np.full(mask.shape, tokenizer.pad_token_id or 0, np.int64)
+    tokens[mask] = np.concatenate([np.asarray(row, np.int64) for row in ids])
+    numbers = dict(zip(table["text"], table["text_id"].astype(int)))
+    summary = {"texts": len(given), "distinct": len(table), **_truncation(table, given, max_length)}
+    return TextTokens(tokens, mask, table, numbers), summary
 
 
 @dataclass(frozen=True)
 class TextTokens:
-    """What `encode_texts` wrote, opened for reading.
+    """What `encode_texts` wrote, opened for reading; or what `tokenize_texts` made.
 
     Attributes
     ----------
     tokens : memmap, shape (n_distinct, length, width), float16
+        States; or ids, an array of shape (n_distinct, length), int64.
     mask : ndarray, shape (n_distinct, length), bool
         True at real tokens.
     texts : DataFrame
         Columns ``text_id``, ``text``, ``n_tokens`` (uncut) and ``truncated``.
     """
 
-    tokens: np.memmap
+    tokens: np.memmap | np.ndarray
     mask: np.ndarray
     texts: pd.DataFrame
     _ids: dict[str, int]
@@ -175,7 +192,7 @@ class TextTokens:
 
     @property
     def width(self) -> int:
-        """Width of a token's state."""
+        """Width of a token's state, where there are states."""
         return self.tokens.shape[2]
 
     def id_of(self, text: str) -> int:
@@ -185,7 +202,8 @@ class TextTokens:
         return self._ids[text]
 
 
-def _load(encoder: str, max_length: int) -> tuple[Any, Any]:
+def load_encoder(encoder: str, max_length: int) -> tuple[Any, Any]:
+    """Tokenizer and model, the model in float32 and eval mode; raises as `encode_texts` does."""
     from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
@@ -195,36 +213,92 @@ def _load(encoder: str, max_length: int) -> tuple[Any, Any]:
         tokenizer = AutoTokenizer.from_pretrained(source)
         model = AutoModel.from_pretrained(source, dtype=torch.float32).eval()
     except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
-        hint = did_you_mean(encoder, NAMES)
-        raise ConfigError(
-            f"text.encoder: {encoder!r} cannot be loaded{hint} ({_one_line(error)}); set HF_HOME to a cache "
-            "that holds it, or set text.encoder to a local folder or to tiny_bert, which needs no network"
-        ) from error
+        raise _not_loaded(encoder, error) from error
     takes = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", max_length))
     if max_length > takes:
-        raise ConfigError(
-            f"text.max_length: {max_length} is more than the {takes} tokens that {encoder!r} takes"
-        )
+        raise ConfigError(f"text.max_length: {max_length} is more than the {takes} tokens that {encoder!r} takes")
     specials = tokenizer.num_special_tokens_to_add()
     if max_length <= specials:
         raise ConfigError(f"text.max_length: {max_length} leaves no room beside {specials} special tokens")
     return tokenizer, model
 
 
-def _tokenize(tokenizer: Any, texts: Sequence[str], max_length: int) -> tuple[list[list[int]], list[int]]:
-    """Token ids of each text, cut to ``max_length``, and how many it has uncut."""
-    whole = tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
-    cut = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
-    return cut, [len(ids) for ids in whole]
+def count_tokens(texts: Iterable[str], encoder: str) -> list[int]:
+    """How many tokens each text has for an encoder, special tokens counted, nothing cut.
+
+    Raises
+    ------
+    ConfigError
+        If its tokenizer cannot be loaded.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    source = resolve_encoder(encoder)
+    try:
+        AutoConfig.from_pretrained(source)
+        tokenizer = AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError, ImportError) as error:
+        raise _not_loaded(encoder, error) from error
+    return [len(ids) for ids in tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]]
+
+
+def _not_loaded(encoder: str, error: Exception) -> ConfigError:
+    hint = did_you_mean(encoder, NAMES)
+    return ConfigError(
+        f"text.encoder: {encoder!r} cannot be loaded{hint} ({_one_line(error)}); set HF_HOME to a cache "
+        "that holds it, or set text.encoder to a local folder or to tiny_bert, which needs no network"
+    )
+
+
+def _checked(texts: Iterable[str]) -> list[str]:
+    given = list(texts)
+    if not given:
+        raise DataError("there is no report to encode")
+    strange = [text for text in given if not isinstance(text, str)]
+    if strange:
+        raise DataError(f"{len(strange)} of {len(given)} reports are not texts, as {strange[0]!r}")
+    return given
+
+
+def _tokenize(tokenizer: Any, texts: Sequence[str], max_length: int) -> tuple[list[list[int]], pd.DataFrame]:
+    """Token ids of each distinct text, cut to ``max_length``, and the table of `TextTokens.texts`."""
+    distinct = sorted(set(texts))
+    whole = tokenizer(distinct, truncation=False, verbose=False)["input_ids"]
+    cut = tokenizer(distinct, truncation=True, max_length=max_length)["input_ids"]
+    table = pd.DataFrame({"text_id": np.arange(len(distinct)), "text": distinct, "n_tokens": [*map(len, whole)]})
+    table["truncated"] = table["n_tokens"] > max_length
+    return cut, table
+
+
+def _truncation(table: pd.DataFrame, texts: Sequence[str], max_length: int) -> dict[str, int]:
+    """How many texts were cut, which is also logged."""
+    cut = set(table.loc[table["truncated"], "text"])
+    found = {
+        "max_length": max_length,
+        "truncated": len(cut),
+        "truncated_texts": sum(text in cut for text in texts),
+        "longest": int(table["n_tokens"].max()),
+    }
+    if cut:
+        log.warning(
+            "%d of %d reports are longer than text.max_length=%d tokens (the longest has %d) and were cut",
+            found["truncated_texts"], len(texts), max_length, found["longest"],
+        )  # fmt: skip
+    return found
+
+
+def _mask(ids: list[list[int]]) -> np.ndarray:
+    """True at real tokens, shape (n, longest)."""
+    lengths = np.array([len(row) for row in ids])
+    return np.arange(lengths.max()) < lengths[:, None]
 
 
 def _write_states(
     model: Any, ids: list[list[int]], path: Path, *, pad: int, batch_size: int, device: torch.device
 ) -> np.ndarray:
     """Write the states of all texts to ``path``, row by row, and return the mask, shape (n, length)."""
-    lengths = np.array([len(row) for row in ids])
-    mask = np.arange(lengths.max()) < lengths[:, None]
-    order = np.argsort(-lengths, kind="stable")
+    mask = _mask(ids)
+    order = np.argsort(-mask.sum(axis=1), kind="stable")
     model = model.to(device)
     with path.open("wb") as file:
         for start in range(0, len(ids), batch_size):

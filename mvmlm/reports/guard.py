@@ -18,9 +18,12 @@ OUTCOMES = frozenset(
 )  # fmt: skip
 
 #: Fields that a data set may allow and that are still left out until they are asked for by name.
-#: Images are mirrored so that the chest wall is always on the left: «left breast» names something that
-#: no pixel shows any more, and a model could only learn it as noise.
-ON_REQUEST = frozenset({"laterality"})
+#: Images are mirrored so that the chest wall is always on the left: «left breast» names something that no pixel shows
+#: any more, and a model could only learn it as noise. Places are worked out from boxes by a rule of ours
+#: (`mvmlm.data.findings_place`), and flips and crops make them untrue (`ablations/text_flip.yaml`).
+ON_REQUEST = frozenset(
+    {"laterality", "mass_location", "mass_depth", "calcification_location", "calcification_depth"}
+)
 
 
 def allowed_fields(reader: Any, fields: Iterable[str] | None = None) -> tuple[str, ...]:

@@ -13,32 +13,53 @@ from mvmlm.registry import did_you_mean
 
 FINDINGS = ("mass", "calcification", "asymmetry", "architectural_distortion")
 
+#: A quadrant where both views show the finding; a half where one does: CC tells outer from inner, MLO upper from lower.
+_LOCATIONS = ("upper outer", "upper inner", "lower outer", "lower inner", "upper", "lower", "outer", "inner")
+_DEPTHS = ("anterior", "middle", "posterior")
+
 #: ACR BI-RADS Atlas, 5th edition (2013), mammography lexicon.
 TERMS: dict[str, tuple[str, ...]] = {
     "laterality": ("L", "R"),
     "density": ("A", "B", "C", "D"),
     "mass_shape": ("oval", "round", "irregular"),
     "mass_margin": ("circumscribed", "obscured", "microlobulated", "indistinct", "spiculated"),
+    "mass_density": ("high", "equal", "low", "fat-containing"),
+    "mass_location": _LOCATIONS,
+    "mass_depth": _DEPTHS,
     "calcification_morphology": (
         "skin", "vascular", "coarse or popcorn-like", "large rod-like", "round", "rim", "dystrophic",
         "milk of calcium", "suture", "amorphous", "coarse heterogeneous", "fine pleomorphic",
         "fine linear or fine-linear branching",
     ),
     "calcification_distribution": ("diffuse", "regional", "grouped", "linear", "segmental"),
+    "calcification_location": _LOCATIONS,
+    "calcification_depth": _DEPTHS,
 }  # fmt: skip
 
 #: The finding that a descriptor describes: it cannot be absent where the descriptor is known.
 DESCRIBES = {
     "mass_shape": "mass",
     "mass_margin": "mass",
+    "mass_density": "mass",
+    "mass_size": "mass",
+    "mass_location": "mass",
+    "mass_depth": "mass",
     "calcification_morphology": "calcification",
     "calcification_distribution": "calcification",
+    "calcification_location": "calcification",
+    "calcification_depth": "calcification",
 }
 
 #: What earlier editions and published tables call a term of the 5th edition.
 _SYNONYMS: dict[str, dict[str, str]] = {
     "mass_shape": {"lobulated": "oval", "lobular": "oval"},
     "mass_margin": {"well-defined": "circumscribed", "smooth": "circumscribed", "ill-defined": "indistinct"},
+    "mass_density": {
+        "isodense": "equal",
+        "medium": "equal",
+        "fat containing": "fat-containing",
+        "radiolucent": "fat-containing",
+    },
     "calcification_morphology": {
         "pleomorphic": "fine pleomorphic",
         "punctate": "round",
@@ -51,6 +72,8 @@ _SYNONYMS: dict[str, dict[str, str]] = {
     },
     "calcification_distribution": {"clustered": "grouped", "scattered": "diffuse"},
 }
+_LARGEST = {"age": 130, "birads": 5, "n_views": 1000, "mass_size": 250}
+_SMALLEST = {"n_views": 1, "mass_size": 1}
 
 
 @dataclass(frozen=True)
@@ -66,9 +89,16 @@ class Record:
         Completed years.
     density : {"A", "B", "C", "D"}, optional
         Breast composition.
+    prior : bool, optional
+        Whether an earlier exam of the patient is at hand.
+    implant : bool, optional
     mass, calcification, asymmetry, architectural_distortion : bool, optional
         True: seen. False: looked for and absent.
-    mass_shape, mass_margin, calcification_morphology, calcification_distribution : str, optional
+    mass_shape, mass_margin, mass_density, mass_location, mass_depth : str, optional
+        Terms of `TERMS`. Where there are several masses, the largest is described.
+    mass_size : int, 1 to 250, optional
+        Longest side as marked [mm].
+    calcification_morphology, calcification_distribution, calcification_location, calcification_depth : str, optional
         Terms of `TERMS`.
     birads : int, 0 to 5, optional
         Assessment category. Category 6 says that a biopsy has proven cancer, which is an outcome and
@@ -84,19 +114,27 @@ class Record:
     n_views: int | None = None
     age: int | None = None
     density: str | None = None
+    prior: bool | None = None
+    implant: bool | None = None
     mass: bool | None = None
     mass_shape: str | None = None
     mass_margin: str | None = None
+    mass_density: str | None = None
+    mass_size: int | None = None
+    mass_location: str | None = None
+    mass_depth: str | None = None
     calcification: bool | None = None
     calcification_morphology: str | None = None
     calcification_distribution: str | None = None
+    calcification_location: str | None = None
+    calcification_depth: str | None = None
     asymmetry: bool | None = None
     architectural_distortion: bool | None = None
     birads: int | None = None
 
     def __post_init__(self) -> None:
-        for field, low, high in (("age", 0, 130), ("birads", 0, 5), ("n_views", 1, 1000)):
-            value = getattr(self, field)
+        for field, high in _LARGEST.items():
+            value, low = getattr(self, field), _SMALLEST.get(field, 0)
             if value is not None and not low <= value <= high:
                 raise DataError(f"{field}: {value} is not within {low} to {high}")
         for field, terms in TERMS.items():
@@ -176,13 +214,14 @@ def _truth(field: str, value: Any) -> bool:
 
 def _term(field: str, value: Any) -> str:
     word = " ".join(str(value).lower().replace("_", " ").split())
-    return _SYNONYMS[field].get(word, word)
+    return _SYNONYMS.get(field, {}).get(word, word)
 
 
 _PARSERS: dict[str, Callable[[str, Any], Any]] = {
     **dict.fromkeys(("n_views", "age"), _whole),
     **dict.fromkeys(("laterality", "density"), _letter),
-    **dict.fromkeys(FINDINGS, _truth),
+    **dict.fromkeys((*FINDINGS, "prior", "implant"), _truth),
     **dict.fromkeys(DESCRIBES, _term),
+    "mass_size": _whole,
     "birads": _birads,
 }

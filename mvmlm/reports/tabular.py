@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from mvmlm.reports.record import Record
-from mvmlm.reports.source import SOURCES, Source
+from mvmlm.reports.source import SOURCES, Draw, Source
 
 _SIDES = {"L": "left", "R": "right"}
+_UNITS = {"mass_size": " mm"}
 
 
 @SOURCES.register("tabular")
 class Tabular(Source):
     """The record itself, spelt out: no grammar, and nothing of a radiologist's wording."""
 
-    def write(self, records: Sequence[Record]) -> list[str]:
-        """One text a record."""
-        return ["\n".join(tabular_lines(record)) for record in records]
+    def write(self, draws: Sequence[Draw]) -> list[str]:
+        """One text a draw."""
+        return ["\n".join(tabular_lines(draw.case.record)) for draw in draws]
 
 
 def tabular_lines(record: Record) -> list[str]:
@@ -26,11 +27,11 @@ def tabular_lines(record: Record) -> list[str]:
     >>> tabular_lines(Record(density="B", mass=False))
     ['examination: mammography', 'density: B', 'mass: absent']
     """
-    known = (f"{field.replace('_', ' ')}: {_said(value)}" for field, value in record.known().items())
-    return ["examination: mammography", *known]
+    known = record.known().items()
+    return ["examination: mammography", *(f"{name.replace('_', ' ')}: {_said(name, value)}" for name, value in known)]
 
 
-def _said(value: Any) -> str:
+def _said(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "present" if value else "absent"
-    return _SIDES.get(value, str(value))
+    return f"{_SIDES.get(value, value)}{_UNITS.get(name, '')}"

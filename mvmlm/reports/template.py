@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mvmlm.reports.record import FINDINGS, Record
-from mvmlm.reports.source import SOURCES, Source
+from mvmlm.reports.source import SOURCES, Draw, Source
 
 _SIDES = {"L": "the left breast", "R": "the right breast"}
 
@@ -19,6 +19,12 @@ _COMPOSITION = {
     "C": "The breast is heterogeneously dense, which may obscure small masses.",
     "D": "The breast is extremely dense, which lowers the sensitivity of mammography.",
 }
+
+_PRIOR = {
+    True: "Comparison is made with a prior examination.",
+    False: "There is no prior examination for comparison.",
+}
+_IMPLANT = {True: "An implant is present.", False: "There is no implant."}
 
 _ASSESSMENT = {
     0: "Assessment: BI-RADS 0, incomplete, additional imaging evaluation is needed.",
@@ -41,9 +47,9 @@ _ABSENT = {
 class Template(Source):
     """Deterministic prose: the control for what an LLM's wording adds."""
 
-    def write(self, records: Sequence[Record]) -> list[str]:
-        """One text a record."""
-        return [" ".join(template_sentences(record)) for record in records]
+    def write(self, draws: Sequence[Draw]) -> list[str]:
+        """One text a draw."""
+        return [" ".join(template_sentences(draw.case.record)) for draw in draws]
 
 
 def template_sentences(record: Record) -> list[str]:
@@ -55,6 +61,8 @@ def template_sentences(record: Record) -> list[str]:
     parts = [
         _technique(record),
         f"The patient is {record.age} years old." if record.age is not None else None,
+        _PRIOR.get(record.prior),
+        _IMPLANT.get(record.implant),
         _COMPOSITION.get(record.density or ""),
         _mass(record),
         _calcification(record),
@@ -76,9 +84,12 @@ def _technique(record: Record) -> str:
 def _mass(record: Record) -> str | None:
     if not record.seen("mass"):
         return None
-    what = f"{record.mass_shape} mass" if record.mass_shape else "mass"
+    density = {"fat-containing": "fat-containing"}.get(record.mass_density or "", f"{record.mass_density}-density")
+    words = (record.mass_shape, record.mass_density and density, "mass")
+    what = _article(" ".join(word for word in words if word))
     margin = f" with {_article(record.mass_margin)} margin" if record.mass_margin else ""
-    return f"There is {_article(what)}{margin}."
+    size = f" measuring {record.mass_size} mm" if record.mass_size is not None else ""
+    return f"There is {what}{margin}{size}{place(record.mass_location, record.mass_depth)}."
 
 
 def _calcification(record: Record) -> str | None:
@@ -86,7 +97,15 @@ def _calcification(record: Record) -> str | None:
         return None
     what = f"{record.calcification_morphology or ''} calcifications".strip()
     spread = record.calcification_distribution
-    return f"There are {what} in {_article(spread)} distribution." if spread else f"There are {what}."
+    where = place(record.calcification_location, record.calcification_depth)
+    return f"There are {what}{f' in {_article(spread)} distribution' if spread else ''}{where}."
+
+
+def place(location: str | None, depth: str | None) -> str:
+    """Where a finding is, to go behind it: `` in the upper outer quadrant at middle depth``, or nothing."""
+    part = "quadrant" if " " in (location or "") else "half"
+    where = f" in the {location} {part}" if location else ""
+    return f"{where} at {depth} depth" if depth else where
 
 
 def _negatives(record: Record) -> str | None:

@@ -12,6 +12,9 @@ TOKENS = (4, 8, 16, 32)
 FRACTIONS = (0.1, 1.0)
 SEEDS = (0, 1, 2)
 METRIC = "auc@breast"
+BESIDE = ("reports/hallucinated", "reports/contradicted", "reports/omitted")
+SHARES = {"template": (0.0, 0.0, 0.0), "llm ×4": (0.0213, 0.0049, 0.125)}
+"""Arm to how unfaithful its texts are; an arm without texts is not there."""
 
 
 def spec(**changes) -> TableSpec:
@@ -112,3 +115,30 @@ def wounded() -> pd.DataFrame:
     frame = lose(frame, "unplaceable", "pretrain wants 4 gpu; the largest machine has 1 gpu", tokens=32)
     frame = lose(frame, "stopped", tokens=16, task="malignancy", fraction=1.0, seed=1)
     return lose(frame, "missing", tokens=16, task="malignancy", fraction=0.1)
+
+
+def measured(frame: pd.DataFrame, arms: pd.Series, shares: dict = SHARES) -> pd.DataFrame:
+    """The frame with what each cell's texts are like, by the name of its arm."""
+    said = [{**dict(zip(BESIDE, shares[arm])), "reports/words": 41.2} if arm in shares else {} for arm in arms]
+    return frame.assign(measures=pd.Series(said, index=frame.index, dtype=object))
+
+
+def report_arms() -> tuple[pd.DataFrame, pd.DataFrame, TableSpec]:
+    """Arms that differ in their reports, one without any; below them the rows without images, «text only» too."""
+    names = {4: "template", 8: "llm ×4", 16: "no text"}
+    frame = grid(tokens=tuple(names), fractions=(1.0,)).rename(columns={"method.tokens": "reports"})
+    frame["reports"] = frame["reports"].map(names)
+    frame = measured(frame, frame["reports"])
+    hit = ((frame["reports"] == "llm ×4") & (frame["seed"] == 2)).to_numpy().nonzero()[0]
+    for i in hit:  # a seed of its own draws other texts
+        frame.at[i, "measures"] = {**frame.at[i, "measures"], "reports/omitted": 0.131}
+    below = no_image(fractions=(1.0,)).drop(columns="eval.fraction")
+    texts = below[below["baseline"] == "metadata"].assign(baseline="text")
+    texts = pd.concat([texts.assign(reports=arm, key=texts["key"] + arm[0]) for arm in SHARES], ignore_index=True)
+    better = 0.1 + 0.335 * (texts["task"] == "mass")
+    texts[METRIC] = (texts[METRIC] + better).round(6)
+    texts["draws"] = [np.clip(draws + np.float32(b), 0, 1) for draws, b in zip(texts["draws"], better)]
+    below = pd.concat([measured(below, pd.Series([""] * len(below))), measured(texts, texts["reports"])])
+    asked = {"rows": ["reports"], "columns": ["task"], "reference": {"reports": "template"}, "beside": BESIDE}
+    question = "Does it matter how a report is worded?"
+    return frame, below.reset_index(drop=True), spec(**asked, question=question, ablation="report_source")

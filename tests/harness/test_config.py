@@ -12,8 +12,13 @@ from harness.spec import all_paths
 PATHS = """
 data.name data.root data.options data.val_fraction data.test_fraction data.split_seed data.max_bad_share
 data.follow_links
-images.height images.width images.intensity images.crop images.reduced reports.source reports.fields text.encoder
-text.max_length method.name loss.ii_weight loss.same_report loss.same_patient loss.temperature
+images.height images.width images.intensity images.crop images.reduced reports.source reports.fields
+reports.samples reports.unfaithful reports.attempts reports.seed reports.options reports.llm.backend reports.llm.model
+reports.llm.prompt reports.llm.temperature reports.llm.top_p reports.llm.max_tokens reports.llm.precision
+reports.llm.batch_size reports.llm.device reports.llm.url reports.llm.key_variable reports.llm.concurrency
+reports.llm.timeout_s reports.llm.retries reports.llm.budget_tokens text.encoder
+text.max_length text.trainable text.lr_scale method.name loss.ii_weight loss.same_report loss.same_patient
+loss.temperature
 loss.learn_temperature train.epochs train.min_steps train.batch_size train.lr train.weight_decay train.warmup_epochs
 train.precision train.grad_clip train.augment.flip train.augment.vertical_flip train.augment.affine
 train.augment.rotate train.augment.shift train.augment.scale train.augment.shear train.augment.crop

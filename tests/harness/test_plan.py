@@ -80,12 +80,24 @@ def test_wording_of_reports_touches_neither_images_nor_supervised_trainings(plan
     assert count(found, "pretrain") == 3
 
 
-def test_baselines_depend_on_neither_method_nor_wording(plan):
+def test_baselines_depend_on_no_method_and_the_text_alone_on_the_wording(plan):
     found = plan({"method.tokens": [2, 4], "reports.source": ["tabular", "template"]}, tasks=("mass", "malignancy"))
-    assert sorted((c.baseline, c.cell.coordinates["task"]) for c in found.baselines) == [
+    silent = [c for c in found.baselines if c.baseline != "text"]
+    assert sorted((c.baseline, c.cell.coordinates["task"]) for c in silent) == [
         (baseline, task) for baseline in ("majority", "metadata") for task in ("malignancy", "mass")
     ]
-    assert all(set(c.stages) == {"dataset", "images", "evaluate"} for c in found.baselines)
+    assert all(set(c.stages) == {"dataset", "images", "evaluate"} for c in silent)
+    told = [c for c in found.baselines if c.baseline == "text"]
+    assert sorted((c.cell.coordinates["reports.source"], c.cell.coordinates["task"]) for c in told) == [
+        (source, task) for source in ("tabular", "template") for task in ("malignancy", "mass")
+    ]
+    assert all(set(c.stages) == {"dataset", "images", "reports", "evaluate"} for c in told)
+
+
+def test_the_row_of_texts_stands_only_below_methods_that_read_them(plan):
+    found = plan({"method.name": ["mvmlm", "supervised"]})
+    assert sorted(c.baseline for c in found.baselines) == ["majority", "metadata", "text"]
+    assert {c.baseline for c in plan({"method.name": ["supervised"]}).baselines} == {"majority", "metadata"}
 
 
 @pytest.mark.parametrize(
@@ -101,13 +113,15 @@ def test_baselines_depend_on_neither_method_nor_wording(plan):
         ({"data.val_fraction": [0.1, 0.3]}, []),
         ({"data.split_seed": [0, 1]}, ["data.split_seed"]),
         ({"reports.source": ["tabular", "template"], "train.lr": [0.1, 0.2]}, []),
+        ({"reports.samples": [1, 2]}, []),
         ({"size": [{"label": "few", "eval.fraction": 0.1}, {"label": "all", "eval.fraction": 1.0}]}, ["size"]),
     ],
 )
 def test_a_table_can_be_made_of_any_axis_with_its_baselines_below(plan, axes, depends):
     found = plan(axes, tasks=("mass", "malignancy"), seeds=(0, 1))
     for row in found.baselines:
-        assert sorted(row.cell.coordinates) == sorted([*depends, "task", "seed"])
+        worded = [name for name in axes if name == "reports.source"] if row.baseline == "text" else []
+        assert sorted(row.cell.coordinates) == sorted([*depends, *worded, "task", "seed"])
     assert len({row.key for row in found.baselines}) == len(found.baselines)
     spec = {"ablation": "a", "profile": "demo", "question": "q"}
     for rows, columns in ((list(axes), ["task"]), (["task"], list(axes))):
@@ -143,6 +157,11 @@ MOVES = {
     "images.reduced=true": BELOW_IMAGES,
     "reports.source=tabular": BELOW_REPORTS,
     "reports.fields=[age]": BELOW_REPORTS,
+    "reports.samples=3": (),  # a template has one text
+    "reports.unfaithful=drop": (),  # and nothing untrue
+    "reports.attempts=2": (),
+    "reports.seed=1": (),
+    "reports.options={a: 1}": BELOW_REPORTS,
     "text.encoder=some/hub-model": BELOW_TEXT,
     "text.max_length=64": BELOW_TEXT,
     "method.name=custom_clip": BELOW_PRETRAIN,
@@ -197,9 +216,67 @@ def test_the_table_above_knows_every_setting():
 
     said = {change.split("=")[0] for change in MOVES}
     resources = {path for path in all_paths() if path.startswith("resources.")}
-    unknown = {"data.name", "data.options", "eval.protocol"}
-    left = set(all_paths()) - said - resources - set(OWNED) - unknown
+    unknown = {"data.name", "data.options", "eval.protocol", "text.trainable", "text.lr_scale"}
+    llm = {change.split("=")[0] for change in LLM_MOVES}
+    left = set(all_paths()) - said - resources - set(OWNED) - unknown - llm
     assert not left
+
+
+def test_a_text_encoder_that_is_trained_has_no_stage_of_its_own(plan):
+    (frozen,) = plan({}).cells
+    (trained,) = plan({}, "text.trainable=true").cells
+    (slower,) = plan({}, "text.trainable=true", "text.lr_scale=0.5").cells
+    (shorter,) = plan({}, "text.trainable=true", "text.max_length=64").cells
+    assert set(frozen.stages) - set(trained.stages) == {"text"}
+    assert frozen.stages["reports"] == trained.stages["reports"]
+    assert len({cell.stages["pretrain"] for cell in (frozen, trained, slower, shorter)}) == 4
+    (ignored,) = plan({}, "text.lr_scale=0.5").cells
+    assert ignored.stages == frozen.stages
+
+
+LLM_MOVES = {
+    "reports.samples=3": True,
+    "reports.unfaithful=drop": True,
+    "reports.attempts=2": False,
+    "reports.seed=1": True,
+    "reports.llm.backend=openai": True,
+    "reports.llm.model=some/model": True,
+    "reports.llm.prompt=radiologist": True,
+    "reports.llm.temperature=0.1": True,
+    "reports.llm.top_p=0.5": True,
+    "reports.llm.max_tokens=64": True,
+    "reports.llm.precision=bf16": True,
+    "reports.llm.batch_size=3": False,
+    "reports.llm.device=cpu": False,
+    "reports.llm.url=http://localhost:1": False,
+    "reports.llm.key_variable=KEY": False,
+    "reports.llm.concurrency=2": False,
+    "reports.llm.timeout_s=5": False,
+    "reports.llm.retries=0": False,
+    "reports.llm.budget_tokens=9": False,
+}
+
+
+@pytest.mark.parametrize("change", LLM_MOVES)
+def test_a_setting_of_a_language_model_moves_the_reports_if_it_moves_their_text(plan, change):
+    base = {**BASE, "reports": {"source": "llm"}}
+    (before,) = plan({}, base=base).cells
+    (after,) = plan({}, change, base=base).cells
+    assert {name for name in ALL if before.stages[name] != after.stages[name]} == set(
+        BELOW_REPORTS if LLM_MOVES[change] else ()
+    )
+
+
+def test_attempts_count_where_texts_are_asked_for_again(plan):
+    base = {**BASE, "reports": {"source": "llm", "unfaithful": "regenerate"}}
+    (before,) = plan({}, base=base).cells
+    (after,) = plan({}, "reports.attempts=7", base=base).cells
+    assert before.stages["reports"] != after.stages["reports"]
+
+
+def test_a_model_that_is_not_here_is_named_with_its_setting(plan):
+    found = plan({}, "reports.source=llm", "reports.llm.model=some/model")
+    assert found.fetched["some/model"] == "reports.llm.model"
 
 
 SUPERVISED_IGNORES = ["reports.source=tabular", "text.max_length=64", "loss.temperature=0.1", "method.tokens=8"]

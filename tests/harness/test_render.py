@@ -22,7 +22,7 @@ from harness.render import WRITERS, RenderError, write_all
 from harness.render.latex import PACKAGES, escape
 from harness.render.terminal import print_table
 from harness.tables import build_table
-from tests.harness.table_cells import METRIC, grid, lose, no_image, spec, wounded
+from tests.harness.table_cells import BESIDE, METRIC, SHARES, grid, lose, no_image, report_arms, spec, wounded
 
 GOLDEN = Path(__file__).parent / "golden"
 NASTY = r"""50 % & $x_1 #{a}~^\ <b>"q"</b> [1] * | `c` --set ≥±–…é λ 中 ÷ œ"""
@@ -57,6 +57,77 @@ def test_files_are_as_kept(table, name):
 
 def test_terminal_is_as_kept(table):
     check_golden("token_count.txt", printed(table))
+
+
+@pytest.fixture(scope="module")
+def described():
+    """A table with side columns."""
+    return build_table(*report_arms())
+
+
+@pytest.mark.parametrize("name", list(WRITERS))
+def test_files_with_side_columns_are_as_kept(described, name):
+    check_golden(f"report_source.{name}", WRITERS[name](described))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_terminal_with_side_columns_is_as_kept(described, width):
+    check_golden(f"report_source.{width}.txt", printed(described, width))
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_side_columns_never_wrap_and_are_printed_once_right_of_the_line(described, width):
+    lines = printed(described, width).splitlines()
+    assert max(map(len, lines)) <= width
+    aside = [line.partition("│")[2].split() for line in lines if line.startswith("llm ×4") and "│" in line]
+    assert [word for words in aside for word in words] == ["2.1", "%", "0.5", "%", "12.5–13.1", "%"]
+    assert len(aside) == (2 if width == 60 else 1)
+
+
+def test_more_side_columns_than_a_line_holds_go_on_below():
+    frame, below, asked = report_arms()
+    names = [f"{stage}/{name}" for stage in ("reports", "text") for name in ("omitted", *"abcdefghijklmno")]
+    text = printed(build_table(frame, below, spec(**{**vars(asked), "beside": names})), 60)
+    assert max(map(len, text.splitlines())) <= 60
+    assert len(re.findall(r"12\.5–13\.1 %", text)) == 1
+    assert all(len(re.findall(rf"(?<=\s){letter}(?=\s)", text.split("Rows:")[0])) == 2 for letter in "bcdefgh")
+
+
+def test_side_columns_in_csv_are_named_as_facts_of_the_row(described):
+    rows = list(csv.DictReader(io.StringIO(WRITERS["csv"](described))))
+    assert len(rows) == sum(1 for _ in described.entries())
+    for row in rows:
+        values = [row[f"{name}:row_mean"] for name in BESIDE]
+        if row["reports"] == "llm ×4" and not row["baseline"]:
+            assert values[:2] == ["0.0213", "0.0049"] and float(values[2]) == pytest.approx(0.127)
+            assert [row[f"reports/omitted:row_{end}"] for end in ("low", "high")] == ["0.125", "0.131"]
+        elif row["reports"] not in SHARES:
+            assert values == ["", "", ""]
+    assert not any("row_" in name for name in csv.DictReader(io.StringIO(WRITERS["csv"](_plain()))).fieldnames)
+
+
+def _plain():
+    return build_table(grid(), no_image(), spec())
+
+
+def test_markdown_keeps_side_columns_apart_from_test_results(described):
+    lines = [line for line in WRITERS["md"](described).splitlines() if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {1 + 1 + 3 + 1 + 3}
+    assert all("| │ |" in line for line in lines if not line.startswith(("| ---", "| *no image")))
+
+
+def test_html_side_cells_say_that_they_are_no_test_results(described):
+    page = _Page()
+    page.feed(WRITERS["html"](described))
+    aside = [title for title in page.titles if "no test result" in title]
+    assert page.open == [] and len(aside) == 7 * 3
+    assert page.cells - len(aside) == sum(1 for _ in described.entries())
+    assert "reports/omitted, no test result" in aside[5] and "9 cells 0.127, from 0.125 to 0.131" in aside[5]
+
+
+def test_side_columns_are_never_best_and_have_no_interval(described):
+    text = WRITERS["md"](described)
+    assert all("**" not in cell and "[" not in cell for line in text.splitlines() for cell in line.split("│")[1:])
 
 
 def test_all_files_are_written_whole_and_the_same_each_time(table, tmp_path):
@@ -205,7 +276,11 @@ def test_latex_compiles_with_booktabs(table, tmp_path):
     nested = build_table(grid(fractions=fractions), no_image(fractions=fractions), by_row)
     flat = build_table(grid(tasks=("mass",), fractions=(1.0,)), None, spec(columns=[]))
     tall = build_table(grid(tokens=range(1, 31), seeds=(0,)), no_image(seeds=(0,)), spec())
-    tables = [table, nasty, wide, nested, flat, tall]
+    described = build_table(*report_arms())
+    frame, below, asked = report_arms()
+    aside = [f"reports/{name}" for name in ("omitted", "contradicted", "words", "x_1", "b", "c", "d", "e")]
+    many = build_table(frame, below, spec(**{**vars(asked), "beside": aside}))
+    tables = [table, nasty, wide, nested, flat, tall, described, many]
     for i, each in enumerate(tables):
         (tmp_path / f"t{i}.tex").write_text(WRITERS["tex"](each))
     packages = "".join(f"\\usepackage{{{p}}}" for p in PACKAGES)

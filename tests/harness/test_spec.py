@@ -172,6 +172,30 @@ WRONG = {
     ),
     "no rows": (table("rows: []"), "7:3: table.rows: is empty; give at least one"),
     "unknown metric": (table("rows: [method.tokens]\n  metric: auc"), "8:3: table.metric: is 'auc'; expected auc"),
+    "measure without a stage": (
+        table("rows: [method.tokens]\n  beside: [omitted]"),
+        "8:12: table.beside: 'omitted' is no measure; write stage/name, such as reports/hallucinated",
+    ),
+    "measure below a measure": (
+        table("rows: [method.tokens]\n  beside: [reports/omitted/mass]"),
+        "8:12: table.beside: 'reports/omitted/mass' is no measure; write stage/name",
+    ),
+    "measure of no stage": (
+        table("rows: [method.tokens]\n  beside: [reports/omitted, report/omitted]"),
+        "8:29: table.beside: 'report/omitted': there is no stage 'report'; did you mean 'reports'? (stages: dataset,",
+    ),
+    "measure twice": (
+        table("rows: [method.tokens]\n  beside: [text/truncated, text/truncated]"),
+        "8:28: table.beside: 'text/truncated' is there twice",
+    ),
+    "one measure instead of a list": (
+        table("rows: [method.tokens]\n  beside: reports/omitted"),
+        "8:3: table.beside: expected a list, got the text 'reports/omitted'",
+    ),
+    "measure as the metric": (
+        table("rows: [method.tokens]\n  metric: reports/omitted"),
+        "8:3: table.metric: is 'reports/omitted'; expected auc@breast",
+    ),
     "table that averages over an axis": (
         table("rows: [task]\n  columns: [protocol]"),
         "6:1: table: an entry would average over method.tokens; add to table.rows or table.columns",
@@ -222,12 +246,17 @@ def test_the_file_itself_is_right(tmp_path):
     assert len(expander(tmp_path)(GOOD).cells) == 2
 
 
+def test_measures_beside_the_table_are_recorded_with_the_run(tmp_path):
+    text = table("rows: [method.tokens]\n  beside: [reports/omitted, text/truncated]")
+    said = expander(tmp_path)(text).header()["spec"]["table"]
+    assert said["beside"] == ["reports/omitted", "text/truncated"]
+    assert expander(tmp_path)(GOOD).header()["spec"]["table"]["beside"] == []
+
+
 def test_a_profile_may_shadow_values_and_bring_its_own_reference(tmp_path):
     text = table("rows: [method.tokens]\n  reference: {method.tokens: 8}")
     text += "profiles:\n  demo:\n    axes: {method.tokens: [2, 4]}\n"
-    assert problems(tmp_path, text) == [
-        "a.yaml:8:15: table.reference: method.tokens is never 8 (it is: 2, 4)"
-    ]
+    assert problems(tmp_path, text) == ["a.yaml:8:15: table.reference: method.tokens is never 8 (it is: 2, 4)"]
     expand = expander(tmp_path)
     assert expand(text + "    reference: {method.tokens: 4}\n").table.reference == {"method.tokens": 4}
     assert expand(text + "    reference:\n").table.reference is None

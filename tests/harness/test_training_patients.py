@@ -15,12 +15,14 @@ from safetensors.torch import load_file
 from harness.stages.base import Context
 from harness.stages.licence import write_licence
 from harness.stages.training_run import pretrain, training_breasts
+from mvmlm.batch import Batch
 from mvmlm.data.build_store import build_image_store
 from mvmlm.data.exam_table import breast_table
 from mvmlm.data.image_store import BREASTS, ImageStore, stored_breasts
 from mvmlm.data.readers import DATASETS
 from mvmlm.data.splits import label_fraction, with_split
-from mvmlm.methods import METHODS, WEIGHTS
+from mvmlm.methods import METHODS, WEIGHTS, load_method
+from mvmlm.models import text_encoder
 from mvmlm.models.text_encoder import TextTokens, encode_texts
 from tests.mvmlm.toy_breasts import LOSS
 
@@ -32,7 +34,10 @@ VAL_FRACTION = 0.25
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
-    """Images, reports and token states of 12 simulated women — reports of the test patients included."""
+    """Images, reports and token states of 12 simulated women — reports of the test patients included.
+
+    Every second breast has two wordings of its record.
+    """
     folder = tmp_path_factory.mktemp("women")
     reader = DATASETS.get("phantom")()
     options = reader.Options(exams=12, height=96, width=80, test_share=0.34)
@@ -42,7 +47,12 @@ def made(tmp_path_factory) -> Path:
     build_image_store(exams, folder / "data", folder / "images", height=48, width=32)
     write_licence(folder / "images", type(reader))
     breasts = breast_table(exams)
-    reports = pd.DataFrame({"breast_id": breasts.index, "text": [f"breast {b}" for b in breasts.index]})
+    rows = [
+        (breast, number, sample, text)
+        for number, breast in enumerate(breasts.index)
+        for sample, text in enumerate([f"breast {breast}", f"again, breast {breast}"][: 1 + number % 2])
+    ]
+    reports = pd.DataFrame(rows, columns=["breast_id", "record", "sample", "text"])
     (folder / "reports").mkdir()
     reports.to_parquet(folder / "reports" / "reports.parquet", index=False)
     (folder / "text").mkdir()
@@ -62,7 +72,7 @@ def women(request, made, tmp_path) -> Path:
     return tmp_path / "women"
 
 
-def config_of(name: str, fraction: float = 0.5) -> dict:
+def config_of(name: str, fraction: float = 0.5, text: dict | None = None) -> dict:
     """The slice that stage ``pretrain`` hands on."""
     kind = METHODS.get(name)
     options = {k: v for k, v in SMALL.items() if k in kind.Options.__dataclass_fields__}
@@ -74,6 +84,8 @@ def config_of(name: str, fraction: float = 0.5) -> dict:
     }
     if "loss" in kind.uses:
         config["loss"] = LOSS
+    if text is not None:
+        config["text"] = text
     if "labels" in kind.uses:
         config["labels"] = {"task": "mass", "fraction": fraction}
     else:
@@ -81,18 +93,21 @@ def config_of(name: str, fraction: float = 0.5) -> dict:
     return config
 
 
-def run(name: str, women: Path, folder: Path, fraction: float = 0.5) -> dict:
-    """Stage ``pretrain`` for one method."""
+def run(name: str, women: Path, folder: Path, fraction: float = 0.5, text: dict | None = None) -> dict:
+    """Stage ``pretrain`` for one method, with a frozen text encoder or one that is trained."""
     for part in ("out", "work"):
         (folder / part).mkdir(parents=True)
     stages = ("images", "text", "reports") if "text" in METHODS.get(name).uses else ("images",)
+    if text is not None:
+        stages = ("images", "reports")
     return pretrain(
         Context(
-            config=config_of(name, fraction),
+            config=config_of(name, fraction, text),
             inputs={stage: women / stage for stage in stages},
             out=folder / "out",
             work=folder / "work",
-            runtime={"workers": 0},
+            cache=folder / "cache",
+            runtime={"workers": 0, "source": "tiny_bert"},
             threads=1,
             report=lambda record: None,
         )
@@ -173,10 +188,16 @@ def test_no_image_and_no_text_of_a_test_patient_is_read(name, women, seen, tmp_p
         return
     training = set(breasts.loc[breasts["split"] == "train", "patient_id"])
     assert looked_at == training, "training and validation patients are both read"
-    owner = dict(zip((f"breast {b}" for b in breasts.index), breasts["patient_id"]))
+    owner = owners(women, breasts)
     number = {i: owner[t] for i, t in enumerate(texts_by_row(women))}
     assert {owner[text] for text in seen.texts} == training
     assert {number[row] for row in seen.tokens} == training
+
+
+def owners(women: Path, breasts: pd.DataFrame) -> dict[str, str]:
+    """Text to its patient."""
+    reports = pd.read_parquet(women / "reports" / "reports.parquet")
+    return dict(zip(reports["text"], breasts["patient_id"].reindex(reports["breast_id"])))
 
 
 def texts_by_row(women: Path) -> list[str]:
@@ -203,7 +224,8 @@ def test_other_images_texts_and_labels_of_test_patients_give_the_same_weights(na
         known.to_parquet(other / "images" / BREASTS)
     tokens = TextTokens.open(other / "text").tokens
     states = np.memmap(other / "text" / "tokens.raw", np.float16, "r+", shape=tokens.shape)
-    theirs = {f"breast {b}" for b in breasts.index[tested]}
+    owner, women_tested = owners(other, breasts), set(breasts.loc[tested, "patient_id"])
+    theirs = {text for text, patient in owner.items() if patient in women_tested}
     states[[i for i, text in enumerate(texts_by_row(other)) if text in theirs]] = 7.0
     states.flush()
     run(name, other, tmp_path / "after")
@@ -263,3 +285,70 @@ def test_a_breast_without_a_report_is_left_out(made, tmp_path):
     reports = pd.read_parquet(path)
     reports[reports["breast_id"] != training[0]].to_parquet(path, index=False)
     assert run("mvmlm", other, tmp_path / "run")["breasts"] == len(training) - 1
+
+
+TRAINED = {"max_length": 32, "trainable": True, "lr_scale": 0.5}
+TEXT_METHODS = [n for n in METHOD_NAMES if METHODS.get(n).trains_text]
+
+
+@pytest.mark.parametrize("name", TEXT_METHODS)
+def test_a_trained_text_encoder_reads_no_words_of_a_test_patient(name, women, seen, tmp_path, monkeypatch):
+    tokenised: list[str] = []
+    monkeypatch.setattr(text_encoder, "tokenize_texts", noting(text_encoder.tokenize_texts, tokenised))
+    run(name, women, tmp_path, text=TRAINED)
+    breasts = table_of(women)
+    owner = owners(women, breasts)
+    training = set(breasts.loc[breasts["split"] == "train", "patient_id"])
+    assert {owner[text] for text in tokenised} == training
+    assert {owner[text] for text in seen.texts} == training
+    assert not seen.tokens, "no states are kept"
+
+
+def noting(function, seen: list[str]):
+    """The function, which notes its first argument."""
+
+    def noted(texts, *more):
+        seen.extend(texts)
+        return function(texts, *more)
+
+    return noted
+
+
+def test_a_trained_text_encoder_ends_up_in_the_weights_and_reloads(made, tmp_path):
+    summary = run("mvmlm", made, tmp_path, text=TRAINED)
+    shipped = load_file(text_encoder.TINY_BERT / "model.safetensors")
+    trained = load_file(tmp_path / "out" / WEIGHTS)
+    key = "encoder.layer.0.attention.self.query.weight"
+    assert not torch.equal(trained[f"text_tower.backbone.{key}"], shipped[key])
+    method = load_method(tmp_path / "out")
+    assert summary["parameters"] == sum(p.numel() for p in method.parameters())
+    assert torch.equal(method.text_tower.backbone.state_dict()[key], trained[f"text_tower.backbone.{key}"])
+
+
+def test_reports_that_a_trained_encoder_cuts_are_told(made, tmp_path):
+    assert not run("custom_clip", made, tmp_path / "whole", text={**TRAINED, "max_length": 128})["notes"]
+    (note,) = run("custom_clip", made, tmp_path / "cut", text={**TRAINED, "max_length": 5})["notes"]
+    assert "longer than 5 tokens and are cut there" in note
+
+
+def test_texts_rotate_and_wordings_of_one_record_are_one_report(made, tmp_path, monkeypatch):
+    batches: list[Batch] = []
+    method = METHODS.get("mvmlm")
+    loss = method.loss
+
+    def watched(self, batch):
+        if self.training:
+            batches.append(batch)
+        return loss(self, batch)
+
+    monkeypatch.setattr(method, "loss", watched)
+    summary = run("mvmlm", made, tmp_path)
+    shown = [set() for _ in range(2)]
+    reports = [set() for _ in range(2)]
+    for number, batch in enumerate(batches):
+        epoch = number // (len(batches) // 2)
+        shown[epoch] |= {states.numpy().tobytes() for states in batch.text}
+        reports[epoch] |= set(batch.text_id.tolist())
+    assert len(reports[0]) == summary["breasts"]
+    assert reports[0] == reports[1]
+    assert 0 < len(shown[0] & shown[1]) < len(shown[0]), "those with one text stay, the others turn"

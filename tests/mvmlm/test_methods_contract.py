@@ -35,6 +35,7 @@ def test_options_are_a_frozen_dataclass_of_plain_values(name):
     assert kind.Options.__dataclass_params__.frozen
     assert all(isinstance(getattr(options, f.name), str | int | float | None) for f in fields(options))
     assert kind.uses <= {"text", "loss", "labels"}
+    assert not kind.trains_text or "text" in kind.uses
 
 
 @every_method

@@ -16,6 +16,7 @@ from mvmlm.data.augment import Augmentation
 from mvmlm.errors import DataError
 from mvmlm.methods import METHODS
 from mvmlm.training import CHECKPOINT, TrainConfig, TrainingError, learning_rate, train
+from tests.mvmlm.models.toy_backbone import TEXT_METHODS, text_method, token_data, write_backbone
 from tests.mvmlm.toy_breasts import small_method, toy_data
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -207,6 +208,87 @@ def test_only_matrices_and_kernels_decay(tmp_path):
         (decayed, CONFIG.weight_decay),
         (len(list(method.parameters())) - decayed, 0.0),
     ]
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory):
+    return write_backbone(tmp_path_factory.mktemp("backbone"))
+
+
+def run_with_text(folder, backbone, *, name="mvmlm", lr_scale=0.1, stops=(), config=CONFIG):
+    """`run`, with the text encoder inside the method; also the weights at the start."""
+    data, model = token_data(backbone)
+    for stop in (*stops, None):
+        torch.manual_seed(len(str(stop)))
+        method = text_method(name, model, data.text.length, lr_scale=lr_scale)
+        start = {k: v.clone() for k, v in method.state_dict().items()}
+        seen: list[dict] = []
+        history = train(
+            method,
+            data,
+            config,
+            seed=3,
+            work_dir=folder,
+            validation=token_data(backbone, 8, seed=9)[0],
+            on_epoch=seen.append,
+            should_stop=None if stop is None else (lambda end=stop, s=seen: s[-1]["epoch"] >= end),
+            device="cpu",
+        )
+    return method.state_dict(), history, start
+
+
+@pytest.mark.parametrize("name", TEXT_METHODS)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_an_interrupted_training_of_the_text_encoder_ends_with_the_same_bits(name, precision, backbone, tmp_path):
+    config = replace(CONFIG, precision=precision)
+    whole = run_with_text(tmp_path / "whole", backbone, name=name, config=config)
+    pieces = run_with_text(
+        tmp_path / "pieces", backbone, name=name, config=replace(config, workers=1), stops=(1, 2)
+    )
+    assert_same(whole, pieces)
+
+
+def moved(trained, part: str) -> float:
+    """How far the weights of a part have gone from their start: root of the mean square."""
+    after, _, before = trained
+    steps = [(after[k] - before[k]).flatten() for k in after if k.startswith(part) and ".pooler." not in k]
+    return float(torch.cat(steps).square().mean().sqrt())
+
+
+@pytest.mark.parametrize("name", TEXT_METHODS)
+def test_the_text_encoder_is_trained_at_its_own_share_of_the_rate(name, backbone, tmp_path):
+    slow, fast = (run_with_text(tmp_path / str(s), backbone, name=name, lr_scale=s) for s in (0.01, 1.0))
+    assert 0 < moved(slow, "text_tower.") < 0.1 * moved(fast, "text_tower.")
+    assert moved(slow, "text.") > 0.3 * moved(fast, "text.")
+    assert slow[1][0]["lr"] == fast[1][0]["lr"], "the rate that is logged is that of the rest"
+
+
+def test_the_rate_of_each_group_follows_the_schedule(backbone, tmp_path):
+    run_with_text(tmp_path, backbone, lr_scale=0.25)
+    state = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    rest, rest_free, text, text_free = state["optimiser"]["param_groups"]
+    rate = learning_rate(5, 2, CONFIG)
+    assert [g["lr"] for g in (rest, rest_free, text, text_free)] == pytest.approx([rate, rate, rate / 4, rate / 4])
+    assert [g["weight_decay"] for g in (rest, rest_free, text, text_free)] == [CONFIG.weight_decay, 0.0] * 2
+    _, model = token_data(backbone)
+    assert len(text["params"]) == sum(p.ndim > 1 for p in model.parameters())
+    assert len(text_free["params"]) == sum(p.ndim <= 1 for p in model.parameters())
+
+
+def test_a_checkpoint_of_another_share_of_the_rate_is_not_used(backbone, tmp_path, caplog):
+    expected = run_with_text(tmp_path / "clean", backbone, lr_scale=0.5)
+    run_with_text(tmp_path / "used", backbone, lr_scale=0.1)
+    assert_same(expected, run_with_text(tmp_path / "used", backbone, lr_scale=0.5))
+    assert "other settings" in caplog.text
+
+
+def test_a_text_encoder_that_is_held_still_inside_a_method_stays(backbone, tmp_path):
+    data, model = token_data(backbone)
+    method = text_method("mvmlm", model, data.text.length)
+    method.text_tower.requires_grad_(False)
+    train(method, data, CONFIG, seed=3, work_dir=tmp_path, device="cpu")
+    for key, value in model.state_dict().items():
+        assert torch.equal(method.text_tower.backbone.state_dict()[key], value)
 
 
 @settings(max_examples=50, deadline=None)

@@ -21,7 +21,13 @@ WORDS = {
     "asymmetry": r"\bas+[iy]m+et",
     "architectural_distortion": r"distort",
 }
-SHEETS = {"mass_shape": "Mass shape", "mass_margin": "Mass margin"}
+SHEETS = {
+    "mass_shape": "Mass shape",
+    "mass_margin": "Mass margin",
+    "mass_density": "Mass density/enhancement pattern",
+}
+#: Words of a mass's density from the mildest to the gravest, and their terms; medium is what Findings say for equal.
+DENSITIES = {"low": "low", "medium": "equal", "equal": "equal", "high": "high"}
 
 
 def highest(cells: pd.Series, path: Path) -> pd.Series:
@@ -75,10 +81,11 @@ def malignant(pathology: pd.Series, path: Path) -> pd.Series:
 
 
 def descriptors(images: pd.Series, mass: pd.Series, path: Path) -> dict[str, pd.Series]:
-    """``mass_shape`` and ``mass_margin`` of images with a mass.
+    """``mass_shape``, ``mass_margin`` and ``mass_density`` of images with a mass.
 
-    Of several terms in a cell (``Round-Oval``) the gravest counts, which `TERMS` has last. Intramammary lymph nodes
-    are in these sheets, too, and are no mass.
+    Of several terms in a cell (``Round-Oval``) the gravest counts, which `TERMS` (and `DENSITIES`) has last. Of a
+    subtracted image the sheet has how the mass takes up contrast, which is no density. Intramammary lymph nodes are in
+    these sheets, too, and are no mass.
     """
     columns = ["Image_name", *SHEETS.values()]
     sheets = [read_part(path, part, columns) for part in ("massdescription", "massenhancementdescription")]
@@ -88,8 +95,15 @@ def descriptors(images: pd.Series, mass: pd.Series, path: Path) -> dict[str, pd.
     told = pd.concat(rows).dropna(subset=["Image_name"]).drop_duplicates("Image_name").set_index("Image_name")
     found = {}
     for name, column in SHEETS.items():
-        cells = images.map(told[column]).astype("string").str.lower().str.replace("speculated", "spiculated")
-        found[name] = pd.Series(pd.NA, index=images.index, dtype="string")
-        for term in TERMS[name]:
-            found[name] = found[name].mask((cells.str.contains(term) & mass).fillna(False), term)
+        cells = images.map(told[column]).astype("string").str.replace("speculated", "spiculated", case=False)
+        words = DENSITIES if name == "mass_density" else {term: term for term in TERMS[name]}
+        found[name] = gravest(cells.where(mass.fillna(False)), words)
+    return found
+
+
+def gravest(cells: pd.Series, words: dict[str, str]) -> pd.Series:
+    """Of the ``words`` that a cell holds, the term of the last one; unknown where it holds none."""
+    found = pd.Series(pd.NA, index=cells.index, dtype="string")
+    for word, term in words.items():
+        found = found.mask(cells.str.contains(word, case=False).fillna(False), term)
     return found

@@ -24,6 +24,7 @@ DENSITIES = ("+", "=", "-")
 TERMS: dict[str, tuple[str, dict[str, str]]] = {
     "mass_shape": ("massshape", {"R": "round", "O": "oval", "X": "irregular"}),
     "mass_margin": ("massmargin", MARGINS),
+    "mass_density": ("massdens", {"+": "high", "=": "equal", "-": "low", "0": "fat-containing"}),
     "calcification_morphology": (
         "calcfind",
         {

@@ -21,7 +21,7 @@ from mvmlm.data.readers._cdd_cesm_tables import (
     outlines,
     read_part,
 )
-from mvmlm.data.readers.vindr import VinDr
+from mvmlm.data.readers.vindr import STATED
 from mvmlm.errors import ConfigError, DataError
 
 DENSITY = "Breast density (ACR)"
@@ -78,7 +78,11 @@ class CddCesm(Reader):
         "mass": "Findings and Tags of the image: mass, masses, nodule; an intramammary lymph node alone is none",
         "calcification": "Findings and Tags of the image: any calcification, benign and vascular ones too",
         "asymmetry, architectural_distortion": "Findings and Tags of the image, by these words",
-        "mass_shape, mass_margin": "sheets mass_description and mass enhancement_description; of several the gravest",
+        "mass_shape, mass_margin, mass_density": (
+            "sheets mass_description and mass enhancement_description; of several the gravest; no density of a "
+            "subtracted image"
+        ),
+        "report": "Findings of the image, as they are",
         "birads": "BIRADS of the image; of several findings (3$2) the highest",
         "density": f"{DENSITY} of the breast's low-energy images; _ is unknown",
         "malignancy": f"{PATHOLOGY}: Malignant in any row of the breast, against Benign and Normal (follow-up)",
@@ -93,7 +97,7 @@ class CddCesm(Reader):
         "malignancy breasts": 183,
         "malignancy patients": 179,
     }
-    report_fields = VinDr.report_fields | {"mass_shape", "mass_margin"}
+    report_fields = STATED | {"mass_shape", "mass_margin", "mass_density"}
     outcome_fields = frozenset({"malignancy"})
 
     def rows(self, root: Path, options: CddCesmOptions, log: Log) -> pd.DataFrame:
@@ -120,6 +124,7 @@ class CddCesm(Reader):
                 "machine": given["Machine"].str.removesuffix(".0"),
                 "birads": highest(given["BIRADS"], path),
                 "density": given[DENSITY].replace("_", pd.NA),
+                "report": given["Findings"],
                 **findings(given["Findings"], given["Tags"], subtracted=parts[2] == "CM"),
             }
         )

@@ -13,7 +13,7 @@ from mvmlm.data.readers import DATASETS, Reader, digest
 from mvmlm.data.readers._embed_findings import BREAST, MALE, labels, on_breasts
 from mvmlm.data.readers._embed_outcomes import follow_up, malignancy, specimens
 from mvmlm.data.readers._embed_tables import EmbedOptions, find, read_findings, read_images
-from mvmlm.data.readers.vindr import VinDr
+from mvmlm.data.readers.vindr import STATED
 from mvmlm.errors import DataError
 
 EXAM = ["patient_id", "exam_id"]
@@ -60,7 +60,8 @@ class Embed(Reader):
         ),
         "boxes": "metadata, ROI_coords (ymin, xmin, ymax, xmax), category region; unknown where none was saved",
     }
-    report_fields = VinDr.report_fields | set(DESCRIPTORS)
+    #: No size, for the tables have no pixel spacing; no depth, for the reach of the breast differs with the detector.
+    report_fields = STATED | {*DESCRIPTORS, "prior", "implant", "mass_location", "calcification_location"}
     outcome_fields = frozenset(("malignancy", "event", "years_to_event"))
 
     def rows(self, root: Path, options: EmbedOptions, log: Log) -> pd.DataFrame:

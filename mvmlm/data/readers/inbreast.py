@@ -13,7 +13,7 @@ from mvmlm.data.intake import Log
 from mvmlm.data.pixels import PICTURE_SUFFIXES
 from mvmlm.data.readers import DATASETS, Reader, digest, read_csv
 from mvmlm.data.readers._inbreast_regions import findings, lists
-from mvmlm.data.readers.vindr import VinDr
+from mvmlm.data.readers.vindr import STATED
 from mvmlm.errors import DataError
 
 TABLES = ("INbreast.csv", "INbreast.xls", "INbreast.xlsx")
@@ -54,7 +54,7 @@ class INbreast(Reader):
     }
     #: Moreira et al., Academic Radiology 19 (2012): images in all, with masses, with calcifications.
     published: ClassVar[dict[str, int]] = {"images": 410, "mass images": 107, "calcification images": 301}
-    report_fields = VinDr.report_fields - {"age"}
+    report_fields = STATED - {"age"}
     outcome_fields = frozenset({"malignancy"})
 
     def rows(self, root: Path, options: Reader.Options, log: Log) -> pd.DataFrame:

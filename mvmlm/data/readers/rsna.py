@@ -91,6 +91,7 @@ class Rsna(Reader):
         "view ML images": 8,
         "view LMO images": 1,
     }
+    #: No implant: it is recorded for site 1 alone, so that a report with it would name the site.
     report_fields = frozenset(("age", "density", "laterality"))
     outcome_fields = frozenset(
         ("malignancy", "birads", "cancer", "biopsy", "invasive", "difficult_negative_case")

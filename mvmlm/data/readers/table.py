@@ -12,7 +12,7 @@ import pandas as pd
 from mvmlm.data.exam_table import DESCRIPTORS, LABELS, malignancy_of_birads
 from mvmlm.data.intake import Log
 from mvmlm.data.readers import DATASETS, Reader, digest, read_csv
-from mvmlm.data.readers.vindr import VinDr
+from mvmlm.data.readers.vindr import STATED, VinDr
 from mvmlm.errors import DataError
 from mvmlm.registry import did_you_mean
 
@@ -35,6 +35,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "event": (),
     "years_to_event": (),
     **{name: () for name in DESCRIPTORS},
+    "report": ("findings", "report_text"),
 }
 REQUIRED = ("path", "patient_id", "laterality", "view")
 UNKNOWN = frozenset(("", "_", "-", "?", "unknown", "not stated", "n/a", "na", "nan", "none"))
@@ -96,7 +97,7 @@ class Table(Reader):
         "all": "as data.options.columns and data.options.labels say",
         "malignancy": "where no rule and no column is given for it: BI-RADS 4 to 6",
     }
-    report_fields = VinDr.report_fields | set(DESCRIPTORS)
+    report_fields = STATED | set(DESCRIPTORS)
     outcome_fields = frozenset({"malignancy"})
 
     def rows(self, root: Path, options: TableOptions, log: Log) -> pd.DataFrame:

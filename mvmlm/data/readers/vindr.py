@@ -11,6 +11,7 @@ from typing import ClassVar
 import pandas as pd
 
 from mvmlm.data.exam_table import malignancy_of_birads
+from mvmlm.data.findings_place import PLACED
 from mvmlm.data.intake import Log
 from mvmlm.data.readers import DATASETS, Reader, digest, read_csv
 from mvmlm.errors import DataError
@@ -41,6 +42,10 @@ CATEGORIES: dict[str, str | None] = {
         ("Suspicious Lymph Node", "Skin Thickening", "Skin Retraction", "Nipple Retraction", "No Finding")
     ),
 }
+#: Fields of a report that the tables state; the others are worked out from boxes.
+STATED = frozenset(
+    ("age", "laterality", "density", "birads", "mass", "calcification", "asymmetry", "architectural_distortion")
+)
 LABELS = sorted({label for label in CATEGORIES.values() if label})
 
 
@@ -99,18 +104,7 @@ class VinDr(Reader):
         **_by_grade("birads", (10724, 3742, 744, 610, 180), (2682, 934, 186, 152, 46), "12345"),
         **_by_grade("density", (80, 1528, 12232, 2160), (20, 380, 3060, 540), "ABCD"),
     }
-    report_fields = frozenset(
-        (
-            "age",
-            "laterality",
-            "density",
-            "birads",
-            "mass",
-            "calcification",
-            "asymmetry",
-            "architectural_distortion",
-        )
-    )
+    report_fields = STATED | set(PLACED)
     outcome_fields = frozenset({"malignancy"})
 
     def rows(self, root: Path, options: Options, log: Log) -> pd.DataFrame:

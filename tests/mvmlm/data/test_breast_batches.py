@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mvmlm.data.breast_batches import BreastData
+from mvmlm.data.breast_batches import BreastData, report_groups
 from mvmlm.errors import ConfigError
 from tests.mvmlm.toy_breasts import SIZE, toy_data, toy_store, toy_text
 
@@ -64,6 +65,99 @@ def test_breasts_without_a_view_are_left_out_with_their_text_and_label():
     batch = data.batch(np.arange(len(data)))
     assert batch.text_id.tolist() == batch.labels.tolist() == [0, 2, 3]
     assert batch.patient.tolist() == [0, 1, 1]
+
+
+def test_breasts_without_a_text_are_left_out_where_others_have_one():
+    store, breasts = toy_store(4)
+    data = BreastData(store, breasts, text=toy_text(4), text_ids=np.array([[2, 3], [-1, -1], [0, -1], [1, 2]]))
+    assert data.batch(np.arange(len(data))).text_id.tolist() == [2, 0, 1]
+
+
+def rotating(text_ids, breasts=None, **more) -> BreastData:
+    """Breasts with several texts each."""
+    text_ids = np.array(text_ids)
+    store, toy = toy_store(len(text_ids))
+    text = toy_text(int(text_ids.max()) + 1)
+    return BreastData(store, toy if breasts is None else breasts, text=text, text_ids=text_ids, **more)
+
+
+def shown(data: BreastData, epoch: int | None) -> list[int]:
+    """The text of each breast."""
+    return data.batch(np.arange(len(data)), epoch=epoch).text_id.tolist()
+
+
+def test_every_text_of_a_breast_comes_once_before_any_comes_again():
+    ids = [[0, 1, 2], [3, 4, -1], [5, -1, -1], [6, 7, 8]]
+    data = rotating(ids)
+    per_epoch = [shown(data, epoch) for epoch in range(1, 7)]
+    for breast, row in enumerate(ids):
+        mine = [number for number in row if number >= 0]
+        seen = [texts[breast] for texts in per_epoch]
+        assert all(sorted(seen[at : at + len(mine)]) == mine for at in range(0, 6, len(mine)))
+
+
+def test_text_and_mask_are_those_of_the_text_that_is_shown():
+    data = rotating([[0, 1], [2, 3], [4, 5]])
+    for rows, batch in data.epoch(3, seed=0, epoch=2):
+        ids = np.array(shown(data, 2))[rows]
+        np.testing.assert_array_equal(batch.text.numpy(), data.text.tokens[ids].astype(np.float32))
+        np.testing.assert_array_equal(batch.text_mask.numpy(), data.text.mask[ids])
+
+
+def test_without_an_epoch_the_first_text_is_shown():
+    assert shown(rotating([[4, 1], [2, 0], [3, -1]]), None) == [4, 2, 3]
+
+
+def test_breasts_of_one_record_show_different_texts_of_it_at_a_time():
+    data = rotating([[0, 1, 2]] * 30)
+    counts = np.bincount(shown(data, 1), minlength=3)
+    assert counts.min() >= 3
+
+
+def test_what_a_breast_shows_depends_on_its_id_and_the_epoch_alone():
+    store, breasts = toy_store(8)
+    ids = np.arange(24).reshape(8, 3)
+    whole = dict(zip(breasts.index, shown(rotating(ids), 5)))
+    kept = np.array([6, 1, 3])
+    some = BreastData(store, breasts.iloc[kept], text=toy_text(24), text_ids=ids[kept])
+    assert shown(some, 5) == [whole[breast] for breast in breasts.index[kept]]
+    for seed in (0, 1):
+        for rows, batch in some.epoch(2, seed=seed, epoch=5, workers=seed):
+            assert batch.text_id.tolist() == [whole[breasts.index[kept][row]] for row in rows]
+
+
+def test_one_text_a_breast_is_the_same_as_a_column_of_them():
+    plain, column = rotating([3, 1, 2]), rotating([[3], [1], [2]])
+    for epoch in (None, 1, 2):
+        assert shown(plain, epoch) == shown(column, epoch) == [3, 1, 2]
+
+
+def test_token_ids_stay_whole_numbers():
+    text = toy_text(3)
+    ids = replace(text, tokens=np.arange(18).reshape(3, 6))
+    store, breasts = toy_store(3)
+    batch = BreastData(store, breasts, text=ids, text_ids=np.array([2, 0, 1])).batch(np.arange(3)).to("cpu")
+    assert batch.text.dtype == torch.int64
+    assert batch.text.tolist() == ids.tokens[[2, 0, 1]].tolist()
+
+
+def test_wordings_of_one_record_and_records_of_one_text_count_as_the_same_report():
+    #        record 7 has texts 0 and 1; record 8 has 2 and 3; record 9 says what 8 says in text 3; record 4 is apart
+    groups = report_groups(np.array([0, 1, 1, 2, 3, 3, 4]), np.array([7, 7, 7, 8, 8, 9, 4]))
+    assert groups.tolist() == [0, 0, 2, 2, 4]
+    data = rotating([[0, 1], [1, 0], [2, 3], [3, -1], [4, -1]], text_groups=groups)
+    for epoch in (None, 1, 2):
+        assert shown(data, epoch) == [0, 0, 2, 2, 4]
+
+
+def test_with_one_text_a_record_a_report_is_numbered_as_its_text():
+    assert report_groups(np.array([2, 0, 2, 5]), np.array([30, 10, 30, 20])).tolist() == [0, 1, 2, 3, 4, 5]
+    assert report_groups(np.array([0, 0]), np.array([1, 2])).tolist() == [0]
+    assert report_groups(np.array([], np.int64), np.array([], np.int64)).tolist() == []
+
+
+def test_many_breasts_of_one_text_are_one_report():
+    assert report_groups(np.array([0] * 256 + [1]), np.zeros(257, np.int64)).tolist() == [0, 0]
 
 
 def test_no_breasts_make_empty_data():
@@ -133,7 +227,7 @@ def test_the_shares_of_all_ranks_are_the_batches_of_one_process(world_size, work
 def test_ranks_share_every_batch_evenly_or_say_that_they_cannot(count, batch_size, world_size, seed):
     data = toy_data(2)
     data.views = np.zeros((count, 2), np.int64)
-    data.batch = lambda rows, pin: None
+    data.batch = lambda rows, **how: None
     order = [rows.tolist() for rows, _ in data.epoch(batch_size, seed=seed, epoch=1)]
     if min(map(len, order)) < world_size:
         with pytest.raises(ConfigError, match=f"cannot be shared by {world_size} processes"):

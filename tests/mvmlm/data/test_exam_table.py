@@ -116,3 +116,67 @@ def test_a_label_is_true_if_any_view_says_so_and_unknown_if_none_says_anything(v
     mixed = breast_table(frame.iloc[order])
     pd.testing.assert_frame_equal(mixed.drop(columns=["cc", "mlo"]), breasts.drop(columns=["cc", "mlo"]))
     assert all(str(breasts[label].dtype) == "boolean" for label in LABELS)
+
+
+def reports(*changes: dict) -> dict[str, str]:
+    return breast_table(validate(views(*changes)))["report"].to_dict()
+
+
+def test_a_report_is_the_distinct_texts_of_the_standard_views_in_the_order_of_their_images():
+    three = {"laterality": "L", "breast_id": "p0_L"}
+    found = reports(
+        {"report": " High density mass ", "image_id": "c"},
+        {"report": "Distortion", "image_id": "a"},
+        {**three, "view": "MLO", "report": "High density mass", "image_id": "d"},
+        {**three, "view": "ML", "report": "Of another view", "image_id": "b"},
+    )
+    assert found == {"p0_L": "Distortion\nHigh density mass"}
+
+
+def test_without_a_text_there_is_no_report():
+    found = reports({"report": None}, {"report": "  "}, {"report": "Normal"}, {})
+    assert pd.isna(found["p0_L"]) and found["p0_R"] == "Normal"
+    assert breast_table(validate(views({})))["report"].isna().all()
+
+
+def prior(*dates: str | None, same_exam: bool = False) -> list:
+    """Of the exams of one patient, a left breast each, in the order of ``dates``."""
+    rows = []
+    for number, date in enumerate(dates):
+        exam = "e" if same_exam else f"e{number}"
+        ids = {"patient_id": "p", "exam_id": exam, "breast_id": f"{exam}_L", "laterality": "L"}
+        rows.append({**ids, "exam_date": date})
+    found = breast_table(validate(views(*rows)))["prior"]
+    assert str(found.dtype) == "boolean"
+    return found.tolist()
+
+
+@pytest.mark.parametrize(
+    "dates, found",
+    [
+        (["2014-03-01", "2012-01-31", "2013-05-05"], [True, pd.NA, True]),
+        (["2014-03-01", "2014-03-01"], [pd.NA, pd.NA]),
+        (["2014-03-01", None, "2015-03-01"], [pd.NA, pd.NA, True]),
+        ([None, None], [pd.NA, pd.NA]),
+        (["2008", "2010"], [pd.NA, True]),
+        (["no date", "2010-01-01"], [pd.NA, pd.NA]),
+    ],
+)
+def test_prior_is_true_after_an_exam_of_an_earlier_day_and_else_unknown(dates, found):
+    assert prior(*dates) == found
+
+
+def test_views_of_one_exam_are_no_priors_of_each_other():
+    assert prior("2014-03-01", "2014-03-02", same_exam=True) == [pd.NA]
+
+
+def test_an_exam_of_another_patient_is_no_prior():
+    table = validate(views({"exam_date": "2010-01-01"}, *[{}] * 3, {"exam_date": "2012-01-01"}))
+    assert breast_table(table)["prior"].isna().all()
+
+
+def test_an_implant_of_any_view_is_one_of_the_breast_and_density_of_a_mass_the_first_known():
+    table = validate(views({"implant": False}, {"implant": True, "mass_density": "equal"}, {"implant": None}))
+    breasts = breast_table(table)
+    assert breasts["implant"].tolist() == [True, pd.NA]
+    assert breasts["mass_density"].tolist() == ["equal", pd.NA]

@@ -11,6 +11,7 @@ import pytest
 
 from mvmlm.data.counts import counts
 from mvmlm.data.exam_table import SCHEMA, breast_table
+from mvmlm.data.readers._cdd_cesm_labels import DENSITIES, gravest
 from mvmlm.data.readers.cdd_cesm import CddCesm, CddCesmOptions
 from mvmlm.data.regions import read_regions
 from mvmlm.errors import ConfigError, DataError
@@ -35,11 +36,13 @@ P3_R_CM_CC|45|_|6|No mass or non mass enhancement|normal|1|Normal
 ROWS = [
     tuple(int(cell) if cell.isdigit() else cell for cell in line.split("|")) for line in TEXT.splitlines()
 ]
+MASS_COLUMNS = ("Image_name", "Mass density/enhancement pattern", "Mass shape", "Mass margin")
 MASSES = [
-    ("P2_R_DM_CC", "Round-Oval", "Circumscribed-Obscured"),
-    ("P2_R_DM_MLO", "Irregular", "Speculated ulcerating"),
-    ("P2_L_DM_CC", "Round", "Circumscribed"),
+    ("P2_R_DM_CC", "Mixed equal and low", "Round-Oval", "Circumscribed-Obscured"),
+    ("P2_R_DM_MLO", "High - Equal", "Irregular", "Speculated ulcerating"),
+    ("P2_L_DM_CC", "IMLN", "Round", "Circumscribed"),
 ]
+ENHANCING = [("P2_R_CM_CC", "Homogenous", "Round", "Circumscribed")]
 REGIONS = [
     ("P1_L_DM_MLO", {"name": "polygon", "all_points_x": [10, 60, 20], "all_points_y": [10, 20, 110]}),
     ("P2_R_DM_CC", {"name": "circle", "cx": 70, "cy": 50, "r": 20}),
@@ -64,8 +67,8 @@ def write_regions(root, regions):
 def write_annotations(root, rows=ROWS):
     sheets = {
         "all": pd.DataFrame(rows, columns=COLUMNS),
-        "mass enhancement_description": pd.DataFrame(columns=["Image_name", "Mass shape", "Mass margin"]),
-        "mass_description": pd.DataFrame(MASSES, columns=["Image_name", "Mass shape", "Mass margin"]),
+        "mass enhancement_description": pd.DataFrame(ENHANCING, columns=MASS_COLUMNS),
+        "mass_description": pd.DataFrame(MASSES, columns=MASS_COLUMNS),
         "postoperative": pd.DataFrame({"Image_name": ["P3_R_DM_CC ", "P3_R_CM_CC"]}),
     }
     write_sheet(root / "Radiology-manual-annotations.xlsx", sheets)
@@ -150,13 +153,33 @@ def test_pathology_is_the_breast_s(intake, table):
 
 
 def test_masses_are_described_by_their_gravest_term_in_terms_of_the_record(table):
-    described = table[["mass_shape", "mass_margin"]]
-    assert described.loc["P2_R_DM_CC"].tolist() == ["round", "obscured"]
-    assert described.loc["P2_R_DM_MLO"].tolist() == ["irregular", "spiculated"]
+    described = table[["mass_shape", "mass_margin", "mass_density"]]
+    assert described.loc["P2_R_DM_CC"].tolist() == ["round", "obscured", "equal"]
+    assert described.loc["P2_R_DM_MLO"].tolist() == ["irregular", "spiculated", "high"]
     assert described.loc["P2_L_DM_CC"].isna().all(), "a lymph node is on the sheet of masses"
     breasts = breast_table(table.reset_index(drop=True))
     records = [record_from_breast(row, CddCesm.report_fields) for row in breasts.to_dict("records")]
     assert [record.mass_margin for record in records] == [None, None, "obscured", None]
+    assert [record.mass_density for record in records] == [None, None, "equal", None]
+
+
+def test_how_a_subtracted_mass_takes_up_contrast_is_no_density(root):
+    mass = CddCesm().read(root, CddCesmOptions("subtracted")).set_index("image_id").loc["P2_R_CM_CC"]
+    assert (mass["mass_shape"], mass["mass_density"]) == ("round", pd.NA)
+
+
+def test_medium_density_is_equal():
+    cells = pd.Series(["Medium", "Low", "High with overlying microcalcification", "Mixed", None], dtype="string")
+    assert gravest(cells, DENSITIES).tolist() == ["equal", "low", "high", pd.NA, pd.NA]
+
+
+def test_the_text_of_each_image_is_kept_as_its_report(table):
+    assert table.loc["P1_L_DM_MLO", "report"] == "Architectural distortion"
+    breasts = breast_table(table.reset_index(drop=True))
+    assert breasts.loc["P2_R", "report"].splitlines() == [
+        "Multiple equal density  masses$Benign macrocalcifications",
+        "Mass with no suspicious microcalcifications",
+    ]
 
 
 def test_regions_have_their_outline_and_stay_inside_the_image(intake, table):
@@ -192,7 +215,7 @@ def test_tables_as_csv_beside_masks_of_the_same_names(tmp_path):
     (tmp_path / "tables").mkdir()
     name = tmp_path / "tables" / "cdd_cesm_radiology_manual_annotations.csv"
     pd.DataFrame(ROWS, columns=COLUMNS).to_csv(name, index=False)
-    masses = pd.DataFrame(MASSES, columns=["Image_name", "Mass shape", "Mass margin"])
+    masses = pd.DataFrame(MASSES, columns=MASS_COLUMNS)
     masses.to_csv(tmp_path / "tables" / "cdd_cesm_sheet_mass_description.csv", index=False)
     picture(tmp_path / "images" / "P2_R_DM_CC.png")
     picture(tmp_path / "a_masks" / "P2_R_DM_CC.png")

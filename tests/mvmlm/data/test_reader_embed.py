@@ -133,6 +133,28 @@ def test_descriptors_are_those_of_the_gravest_finding_in_birads_terms(read):
     assert set(DESCRIPTORS) < Embed.report_fields
 
 
+@pytest.mark.parametrize(
+    "code, density", [("+", "high"), ("=", "equal"), ("-", "low"), ("0", "fat-containing"), ("", None)]
+)
+def test_the_density_of_a_mass_is_that_of_the_legend(read, code, density):
+    breast = read([finding("100", side="L", asses="S", massshape="O", massdens=code)]).loc["100_L"]
+    assert record_from_breast(breast, Embed.report_fields).mass_density == density
+
+
+def test_an_earlier_exam_is_a_prior_and_an_unnamed_region_is_that_of_the_only_finding(tmp_path):
+    findings = [
+        finding("100", side="L", asses="B"),
+        finding("200", day="2016-03-01", side="L", asses="S", massshape="O"),
+    ]
+    region = {"ROI_coords": "((400, 300, 600, 500),)"}
+    files = [image("a", "100"), image("b", "200", day="2016-03-01", **region)]
+    breasts = breast_table(take_in(tmp_path, findings, files).exams)
+    assert breasts["prior"].loc[["100_L", "200_L"]].tolist() == [pd.NA, True]
+    record = record_from_breast(breasts.loc["200_L"], Embed.report_fields)
+    assert (record.prior, record.implant, record.mass_location) == (True, False, "outer")
+    assert record.mass_size is None and not {"mass_size", "mass_depth"} & Embed.report_fields
+
+
 def test_codes_outside_the_legend_are_told(tmp_path):
     findings = [finding("100", side="L", asses="S", calcfind="AK", massshape="?")]
     intake = take_in(tmp_path, findings, four("100"))

@@ -9,6 +9,7 @@ from mvmlm.data.exam_table import breast_table
 from mvmlm.data.readers import DATASETS
 from mvmlm.data.readers.table import Table, TableOptions
 from mvmlm.errors import DataError
+from mvmlm.reports.record import record_from_breast
 from tests.real_images import REAL, needs_real_images
 
 CSV = """\
@@ -56,6 +57,18 @@ def test_common_names_of_columns_need_no_option(root):
     assert table["density"].tolist() == ["C", pd.NA, "B", "D"]
     assert table["age"].tolist() == [45, 45, pd.NA, 61.5]
     assert table["birads"].tolist() == [4, 5, 4, 2]
+
+
+def test_a_text_on_the_image_is_its_report_and_the_density_of_its_mass_a_descriptor(root):
+    assert read(root)["report"].tolist()[:4] == ["Irregular MASS", "Mass and calcifications", "Normal", pd.NA]
+    write(
+        root,
+        ["path", "patient_id", "laterality", "view", "report", "findings", "mass_density"],
+        ["a/p1_l_cc.png", "p1", "L", "CC", "A mass.", "mass", "isodense"],
+    )
+    row = breast_table(read(root)).iloc[0]
+    assert (row["report"], row["mass_density"]) == ("A mass.", "isodense")
+    assert record_from_breast(row, Table.report_fields).mass_density == "equal"
 
 
 def test_labels_by_value_and_by_word(root):

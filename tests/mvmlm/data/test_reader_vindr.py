@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 
 from mvmlm.data.exam_table import SCHEMA, breast_table
+from mvmlm.data.findings_place import PLACED
 from mvmlm.data.readers.vindr import VinDr
 from mvmlm.errors import DataError
+from mvmlm.reports.record import record_from_breast
 
 BREASTS = """\
 study_id,series_id,image_id,laterality,view_position,height,width,breast_birads,breast_density,split
@@ -86,6 +88,14 @@ def test_boxes_are_clipped_to_the_image(table):
     assert boxes[1]["x0"] == 0.0
     assert json.loads(table.loc["aa02", "boxes"]) == []
     assert pd.isna(table.loc["bb02", "boxes"])
+
+
+def test_boxes_place_the_findings_of_a_breast_in_its_record(root):
+    breast = breast_table(VinDr().read(root)).loc["001e_L"]
+    record = record_from_breast(breast, VinDr.report_fields)
+    assert (record.mass_size, record.mass_location, record.mass_depth) == (14, "outer", "anterior")
+    assert (record.calcification_location, record.calcification_depth) == ("outer", "posterior")
+    assert set(PLACED) < VinDr.report_fields
 
 
 def test_malignancy_stands_for_birads_and_says_so(table):

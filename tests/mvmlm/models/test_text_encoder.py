@@ -17,10 +17,17 @@ from sklearn.preprocessing import StandardScaler
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
 from mvmlm.errors import ConfigError, DataError
-from mvmlm.models.text_encoder import TINY_BERT, TextTokens, encode_texts, resolve_encoder
+from mvmlm.models.text_encoder import (
+    TINY_BERT,
+    TextTokens,
+    encode_texts,
+    load_encoder,
+    resolve_encoder,
+    tokenize_texts,
+)
 from mvmlm.reports import SOURCES
 from mvmlm.reports.corpus import random_record, random_texts
-from mvmlm.reports.source import NoOptions
+from mvmlm.reports.source import Case, Draw, NoOptions
 
 TEXTS = ["There is no mass.", "density: C\nbirads: 4", "There is a round mass with a spiculated margin."]
 
@@ -203,6 +210,27 @@ def test_a_length_that_the_model_does_not_take_is_refused(tmp_path, length, says
 def test_texts_that_are_none_are_refused(tmp_path, texts):
     with pytest.raises(DataError):
         encode_texts(texts, "tiny_bert", 128, tmp_path)
+    with pytest.raises(DataError):
+        tokenize_texts(texts, AutoTokenizer.from_pretrained(TINY_BERT), 128)
+
+
+def test_ids_are_the_tokenizers_own_under_the_numbers_of_the_states(tmp_path, caplog):
+    texts = [*TEXTS, TEXTS[0], "mass " * 30]
+    summary = encode_texts(texts, "tiny_bert", 16, tmp_path)
+    tokenizer, _ = load_encoder("tiny_bert", 16)
+    caplog.clear()
+    ids, said = tokenize_texts(texts, tokenizer, 16)
+    assert said == {name: summary[name] for name in said}
+    assert said["truncated_texts"] == 1 and "1 of 5 reports are longer" in caplog.text
+    states = TextTokens.open(tmp_path)
+    np.testing.assert_array_equal(ids.mask, states.mask)
+    assert ids.tokens.dtype == np.int64 and ids.length == states.length
+    for text in texts:
+        row = ids.id_of(text)
+        assert row == states.id_of(text)
+        asked = tokenizer(text, truncation=True, max_length=16)["input_ids"]
+        assert ids.tokens[row, ids.mask[row]].tolist() == asked
+    assert (ids.tokens[~ids.mask] == tokenizer.pad_token_id).all()
 
 
 def test_a_full_disk_is_an_error_and_not_a_crash(tmp_path):
@@ -252,7 +280,7 @@ def test_frozen_text_is_informative(tmp_path, source):
     """Findings and assessment can be read off the mean token state of reports that no training saw."""
     rng = np.random.default_rng(97)
     records = [random_record(rng) for _ in range(1200)]
-    texts = SOURCES.get(source)(NoOptions()).write(records)
+    texts = SOURCES.get(source)(NoOptions()).write([Draw(Case(record)) for record in records])
     encode_texts(texts, "tiny_bert", 128, tmp_path)
     encoded = TextTokens.open(tmp_path)
     rows = [encoded.id_of(text) for text in texts]

@@ -10,14 +10,17 @@ ROW = {
     "laterality": "R", "n_views": 2, "age": 54.9, "density": "c", "birads": 4, "mass": True,
     "mass_shape": "Irregular", "mass_margin": "SPICULATED", "calcification": False,
     "calcification_morphology": pd.NA, "calcification_distribution": pd.NA, "asymmetry": pd.NA,
-    "architectural_distortion": False, "malignancy": True, "manufacturer": "SIEMENS",
+    "architectural_distortion": False, "malignancy": True, "manufacturer": "SIEMENS", "prior": pd.NA,
+    "implant": True, "mass_density": "Isodense", "mass_size": 13, "mass_location": "Upper Outer", "mass_depth": pd.NA,
+    "calcification_location": pd.NA, "calcification_depth": pd.NA,
 }  # fmt: skip
 
 
 def test_reads_a_row_into_the_terms_of_birads():
     assert record_from_breast(ROW, RECORD_FIELDS) == Record(
         laterality="R", n_views=2, age=54, density="C", birads=4, mass=True, mass_shape="irregular",
-        mass_margin="spiculated", calcification=False, asymmetry=None, architectural_distortion=False,
+        mass_margin="spiculated", mass_density="equal", mass_size=13, mass_location="upper outer", implant=True,
+        calcification=False, asymmetry=None, architectural_distortion=False,
     )  # fmt: skip
 
 

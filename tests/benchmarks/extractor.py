@@ -1,0 +1,93 @@
+"""How well and how fast reports are read back: precision and recall by source, reports a second on one core.
+
+    python -m tests.benchmarks extractor
+
+Speed on distinct texts, in seconds of the processor, against a plain reader that searches for each word by itself.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from statistics import median
+from typing import Any
+
+SOURCES = ("tabular", "template", "paraphrase")
+DROPOUTS = (0.0, 0.2, 0.5)
+COUNT, REPEATS = 3000, 3
+
+
+def main() -> None:
+    """Print both tables."""
+    print(f"{'source':12s} {'texts':>6s} {'precision':>10s} {'recall':>8s} {'reports/s':>10s} {'plain':>8s} {'ratio':>6s}")
+    for source in SOURCES:
+        table = precision_and_recall(source, count=COUNT, seed=1)
+        precision, recall = (min(pair[i] for pair in table.values()) for i in (0, 1))
+        texts = list(dict.fromkeys(text for _, text in drawn(source, COUNT, 2)))
+        ours, plain = speed(texts)
+        print(
+            f"{source:12s} {len(texts):6,d} {precision:10.4f} {recall:8.4f} {ours:10,.0f} {plain:8,.0f} {ours / plain:6.1f}"
+        )
+    print("precision and recall: of the worst field")
+
+
+def drawn(source: str, count: int, seed: int) -> list[tuple[Any, str]]:
+    """Random records, some with fields missing, and a text of each."""
+    import numpy as np
+
+    from mvmlm.reports.corpus import random_record
+
+    rng = np.random.default_rng(seed)
+    return texts_of(source, [random_record(rng, float(rng.choice(DROPOUTS))) for _ in range(count)])
+
+
+def texts_of(source: str, records: list) -> list[tuple[Any, str]]:
+    """Each record with a text of a source."""
+    from mvmlm.reports.source import Case, Draw
+    from mvmlm.reports.write import make_source
+
+    texts = make_source(source).write([Draw(Case(record), number) for number, record in enumerate(records)])
+    return list(zip(records, texts))
+
+
+def precision_and_recall(source: str, *, count: int, seed: int) -> dict[str, tuple[float, float]]:
+    """Field to precision and recall of what is read back, against the records that the texts were made from."""
+    from mvmlm.reports.faithfulness import extract
+    from mvmlm.reports.record import FINDINGS, RECORD_FIELDS
+
+    right, claimed, true = Counter(), Counter(), Counter()
+    for record, text in drawn(source, count, seed):
+        truth = {**record.known(), **{f: record.seen(f) for f in FINDINGS if record.seen(f) is not None}}
+        truth = {(name, value) for name, value in truth.items()}
+        found = {(name, value) for name, values in extract(text).values.items() for value in values}
+        for pairs, counter in ((truth, true), (found, claimed), (truth & found, right)):
+            counter.update(name for name, _ in pairs)
+    return {name: (right[name] / max(1, claimed[name]), right[name] / max(1, true[name])) for name in RECORD_FIELDS}
+
+
+def speed(texts: list[str]) -> tuple[float, float]:
+    """Reports a second of the processor, ours and plain: medians of some repeats, taken in turn."""
+    from mvmlm.reports.faithfulness import extract
+
+    times: dict[str, list[float]] = {"ours": [], "plain": []}
+    for _ in range(REPEATS):
+        for name, act, given in (("ours", extract, texts), ("plain", plain_reader, texts[: len(texts) // 10])):
+            began = time.process_time()
+            for text in given:
+                act(text)
+            times[name].append((time.process_time() - began) / len(given))
+    return 1 / median(times["ours"]), 1 / median(times["plain"])
+
+
+def plain_reader(text: str) -> dict[str, list[str]]:
+    """Each word of the lexicon looked for in each sentence by a search of its own; no negation, no clauses."""
+    from mvmlm.reports.faithfulness.words import FINDING, WORDS
+
+    found: dict[str, list[str]] = {}
+    for sentence in re.split(r"(?<=[.;!?])\s+|\n+", text.lower()):
+        for name, words in WORDS.items():
+            found.setdefault(name, []).extend(word for word in words if re.search(rf"\b{re.escape(word)}\b", sentence))
+        for name, pattern in FINDING.items():
+            found.setdefault(name, []).extend(re.findall(rf"\b(?:{pattern})\b", sentence))
+    return found

@@ -1,0 +1,94 @@
+"""What a language model writes round a report is taken away; the report stays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mvmlm.reports.corpus import random_record
+from mvmlm.reports.faithfulness import clean
+from mvmlm.reports.record import Record
+from tests.benchmarks.extractor import SOURCES, texts_of
+
+RECORD = Record(mass=True, birads=4)
+TEXT = "There is a mass. Assessment: BI-RADS 4, suspicious."
+
+
+@pytest.mark.parametrize(
+    ("written", "kind"),
+    [
+        (f"Here is the report:\n\n{TEXT}", "preamble"),
+        (f"Sure! Here's a mammography report based on the annotations:\n{TEXT}", "preamble"),
+        (f"Certainly. {TEXT}", "preamble"),
+        (f"FINDINGS: {TEXT}", "preamble"),
+        (f"**{TEXT}**", "markdown"),
+        (f"## Mammography report\n\n{TEXT}", "markdown"),
+        (f"```\n{TEXT}\n```", "markdown"),
+        ("- There is a mass.\n- Assessment: BI-RADS 4, suspicious.", "markdown"),
+        (f'"{TEXT}"', "quotes"),
+        (f"<|start_header_id|>{TEXT}<|eot_id|>", "template debris"),
+        (f"[INST] {TEXT} [/INST]", "template debris"),
+        (f"{TEXT}\n\nDr. Jane Smith", "signature"),
+        (f"{TEXT}\nElectronically signed by J. Smith, MD", "signature"),
+        (f"Patient Name: Mary Jones\nDate: 03/14/2021\n{TEXT}", "identity"),
+        (f"{TEXT} Mrs. Jones was examined.", "name"),
+        (f"{TEXT} Compared with the study of 03/14/2021.", "date"),
+        (f"{TEXT} The radiologist is [Your Name].", "placeholder"),
+        (f"{TEXT} A biopsy is recommended.", "advice"),
+        (f"{TEXT} There is a mass.", "repetition"),
+        (f"{TEXT} Please let me know if you need anything else!", "epilogue"),
+        (f"{TEXT}\n\nNote: this is a synthetic report.", "epilogue"),
+    ],
+)
+def test_what_is_no_report_goes_and_is_named(written, kind):
+    cleaned = clean(written, RECORD)
+    assert cleaned.text == TEXT
+    assert kind in cleaned.removed
+
+
+def test_an_assessment_beyond_the_record_goes_and_one_within_stays():
+    assert clean(TEXT, Record(mass=True)).text == "There is a mass."
+    assert clean(TEXT, RECORD).text == TEXT
+
+
+def test_an_endless_repetition_is_said_once():
+    assert clean("There is a mass. " * 500, RECORD).text == "There is a mass."
+
+
+def test_the_last_sentence_of_a_text_that_was_cut_goes():
+    assert clean("There is a mass. No evidence of calc", RECORD, cut=True).text == "There is a mass."
+    assert clean("There is a mass. No calcification", RECORD).text == "There is a mass. No calcification"
+
+
+def test_signs_from_elsewhere_become_plain():
+    assert clean("There\u00a0is a “mass” – 12\u2009mm.\x00\x07", RECORD).text == 'There is a "mass" - 12 mm.'
+
+
+@pytest.mark.parametrize("written", ["", "   \n ", "Here is the report:", "```\n```", "[Your Name]"])
+def test_nothing_stays_nothing(written):
+    assert clean(written, RECORD).text == ""
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1))
+def test_texts_that_need_no_cleaning_are_left_as_they_are(seed, dropout):
+    record = random_record(np.random.default_rng(seed), dropout)
+    for source in SOURCES:
+        ((_, text),) = texts_of(source, [record])
+        cleaned = clean(text, record)
+        assert (cleaned.text, cleaned.removed) == (text, ())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=400))
+def test_cleaning_twice_is_cleaning_once(text):
+    once = clean(text, RECORD).text
+    assert clean(once, RECORD).text == once
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("text", ["*" * 100_000, "a " * 300_000, "Here is " * 50_000, "\n" * 300_000, "[" * 100_000])
+def test_an_endless_text_takes_no_endless_time(text):
+    assert len(clean(text, RECORD).text) <= 20_000
