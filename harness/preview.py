@@ -190,4 +190,4 @@ def tokens_line(said: Said, limit: int) -> str:
         return ""
     if said.tokens <= limit:
         return f"{said.tokens} of {limit} tokens"
-    return f"{plural(said.tokens, 'token')}: {said.tokens - limit} of them are cut"
+    return f"{plural(said.tokens, 'token')}: {said.tokens - limit} are cut"

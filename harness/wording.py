@@ -58,6 +58,7 @@ MEASURES = {
         Measure("as written unfaithful", "share of its texts that were not faithful as first written", True),
         Measure("distinct", "number of distinct training texts"),
         Measure("records", "number of distinct records that its training texts were written of"),
+        Measure("seconds", "time that its training took [s]"),
         Measure("words", "mean number of words of a training text"),
     )
 }

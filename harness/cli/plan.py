@@ -106,6 +106,12 @@ def show_plan(
             else f"at least {clock(left)}"
         )
         console.print(f"time    {said} on {where} ({_capacity(capacity)})")
+    if trained := sum(node.stage == "pretrain" and "text" in node.config for node in plan.nodes.values()):
+        console.print(
+            f"text    {trained} of the trainings run the text encoder in every step (text.trainable) instead of once a "
+            "distinct report, so that nothing of it is cached; docs/reports.md says what that costs",
+            soft_wrap=True,
+        )
     for line in plan.missing.values():
         console.print(f"[yellow]missing[/yellow] {line}", soft_wrap=True)
     for model, setting in plan.fetched.items():

@@ -42,7 +42,9 @@ class TextStage(Stage):
             context.out,
             device="auto",
         )
-        return {**summary, "encoder": context.config["text"]["encoder"], "notes": cut_notes(summary)}
+        measures = {"truncated": summary["truncated_texts"] / summary["texts"]}
+        encoder = context.config["text"]["encoder"]
+        return {**summary, "encoder": encoder, "measures": measures, "notes": cut_notes(summary)}
 
 
 def encoder_source(encoder: str) -> str:

@@ -100,12 +100,14 @@ def pretrain(context: Context) -> dict:
             f"{config['method']['name']}: trained on the labels that its probe is fitted to, so the folds that choose "
             "the probe's penalty have seen them; test labels have not been seen"
         )
+    seconds = sum(record["seconds"] for record in history)
     return {
         "breasts": len(training),
         "epochs": len(history),
         "parameters": sum(p.numel() for p in method.parameters()),
         "method_source": source_digest(config["method"]["name"]),
-        "seconds": sum(record["seconds"] for record in history),
+        "seconds": seconds,
+        "measures": {"seconds": seconds},
         "notes": notes,
     }
 

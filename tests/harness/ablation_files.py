@@ -40,3 +40,14 @@ def problems(folder: Path, text: str, **how) -> list[str]:
     with pytest.raises(SpecError) as caught:
         expander(folder)(text, **how)
     return str(caught.value).replace(f"{folder}/", "").split("\n")
+
+
+#: What a planned ablation starts from in tests that train nothing.
+BASE = {
+    "data": {"name": "phantom", "options": {"exams": 24}},
+    "images": {"height": 64, "width": 48},
+    "method": {"name": "mvmlm", "encoder": "test_resnet", "width": 16, "depth": 1, "heads": 2, "tokens": 4},
+    "train": {"epochs": 2, "batch_size": 8},
+}
+STAGES_IN_ORDER = ("dataset", "images", "reports", "text", "pretrain", "features", "evaluate")
+BELOW_REPORTS = STAGES_IN_ORDER[2:]

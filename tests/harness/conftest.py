@@ -110,3 +110,24 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Harness, subproc
     """The small ablation after one whole run; tests that use it do not change it."""
     harness = Harness(tmp_path_factory.mktemp("finished"))
     return harness, harness.run()
+
+
+@pytest.fixture
+def plan(tmp_path):
+    """Plans an ablation with these axes."""
+    from harness.plan import build_plan
+    from tests.harness.ablation_files import BASE, expander
+
+    def make(axes: dict, *overrides: str, tasks=("mass",), seeds=(0,), base=None, facts=None):
+        spec = {
+            "question": "q",
+            "base": BASE if base is None else base,
+            "axes": axes,
+            "seeds": list(seeds),
+            "tasks": list(tasks),
+            "table": {"rows": list(axes) or ["seed"], "columns": ["task"]},
+        }
+        cells = expander(tmp_path)(yaml.safe_dump(spec, sort_keys=False), overrides=list(overrides)).cells
+        return build_plan(cells, facts)
+
+    return make

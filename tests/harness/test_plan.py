@@ -3,40 +3,13 @@
 from __future__ import annotations
 
 import pytest
-import yaml
 
 from harness.comparison import check_table
 from harness.expand import expand_file
 from harness.facts import Facts
 from harness.plan import build_plan, total_time, unplaceable, wall_clock
 from harness.stages import Node
-from tests.harness.ablation_files import expander
-
-BASE = {
-    "data": {"name": "phantom", "options": {"exams": 24}},
-    "images": {"height": 64, "width": 48},
-    "method": {"name": "mvmlm", "encoder": "test_resnet", "width": 16, "depth": 1, "heads": 2, "tokens": 4},
-    "train": {"epochs": 2, "batch_size": 8},
-}
-
-
-@pytest.fixture
-def plan(tmp_path):
-    """Plans an ablation with these axes."""
-
-    def make(axes: dict, *overrides: str, tasks=("mass",), seeds=(0,), base=None, facts=None):
-        spec = {
-            "question": "q",
-            "base": BASE if base is None else base,
-            "axes": axes,
-            "seeds": list(seeds),
-            "tasks": list(tasks),
-            "table": {"rows": list(axes) or ["seed"], "columns": ["task"]},
-        }
-        cells = expander(tmp_path)(yaml.safe_dump(spec, sort_keys=False), overrides=list(overrides)).cells
-        return build_plan(cells, facts)
-
-    return make
+from tests.harness.ablation_files import BASE, BELOW_REPORTS, STAGES_IN_ORDER
 
 
 def count(plan, stage: str) -> int:
@@ -137,9 +110,8 @@ def test_inputs_come_before_what_needs_them(plan):
         seen.add(key)
 
 
-ALL = ("dataset", "images", "reports", "text", "pretrain", "features", "evaluate")
+ALL = STAGES_IN_ORDER
 BELOW_IMAGES = ("images", "pretrain", "features", "evaluate")
-BELOW_REPORTS = ("reports", "text", "pretrain", "features", "evaluate")
 BELOW_TEXT = BELOW_REPORTS[1:]
 BELOW_PRETRAIN = BELOW_REPORTS[2:]
 MOVES = {
@@ -217,66 +189,9 @@ def test_the_table_above_knows_every_setting():
     said = {change.split("=")[0] for change in MOVES}
     resources = {path for path in all_paths() if path.startswith("resources.")}
     unknown = {"data.name", "data.options", "eval.protocol", "text.trainable", "text.lr_scale"}
-    llm = {change.split("=")[0] for change in LLM_MOVES}
+    llm = {path for path in all_paths() if path.startswith("reports.llm.")}  # test_plan_reports.py
     left = set(all_paths()) - said - resources - set(OWNED) - unknown - llm
     assert not left
-
-
-def test_a_text_encoder_that_is_trained_has_no_stage_of_its_own(plan):
-    (frozen,) = plan({}).cells
-    (trained,) = plan({}, "text.trainable=true").cells
-    (slower,) = plan({}, "text.trainable=true", "text.lr_scale=0.5").cells
-    (shorter,) = plan({}, "text.trainable=true", "text.max_length=64").cells
-    assert set(frozen.stages) - set(trained.stages) == {"text"}
-    assert frozen.stages["reports"] == trained.stages["reports"]
-    assert len({cell.stages["pretrain"] for cell in (frozen, trained, slower, shorter)}) == 4
-    (ignored,) = plan({}, "text.lr_scale=0.5").cells
-    assert ignored.stages == frozen.stages
-
-
-LLM_MOVES = {
-    "reports.samples=3": True,
-    "reports.unfaithful=drop": True,
-    "reports.attempts=2": False,
-    "reports.seed=1": True,
-    "reports.llm.backend=openai": True,
-    "reports.llm.model=some/model": True,
-    "reports.llm.prompt=radiologist": True,
-    "reports.llm.temperature=0.1": True,
-    "reports.llm.top_p=0.5": True,
-    "reports.llm.max_tokens=64": True,
-    "reports.llm.precision=bf16": True,
-    "reports.llm.batch_size=3": False,
-    "reports.llm.device=cpu": False,
-    "reports.llm.url=http://localhost:1": False,
-    "reports.llm.key_variable=KEY": False,
-    "reports.llm.concurrency=2": False,
-    "reports.llm.timeout_s=5": False,
-    "reports.llm.retries=0": False,
-    "reports.llm.budget_tokens=9": False,
-}
-
-
-@pytest.mark.parametrize("change", LLM_MOVES)
-def test_a_setting_of_a_language_model_moves_the_reports_if_it_moves_their_text(plan, change):
-    base = {**BASE, "reports": {"source": "llm"}}
-    (before,) = plan({}, base=base).cells
-    (after,) = plan({}, change, base=base).cells
-    assert {name for name in ALL if before.stages[name] != after.stages[name]} == set(
-        BELOW_REPORTS if LLM_MOVES[change] else ()
-    )
-
-
-def test_attempts_count_where_texts_are_asked_for_again(plan):
-    base = {**BASE, "reports": {"source": "llm", "unfaithful": "regenerate"}}
-    (before,) = plan({}, base=base).cells
-    (after,) = plan({}, "reports.attempts=7", base=base).cells
-    assert before.stages["reports"] != after.stages["reports"]
-
-
-def test_a_model_that_is_not_here_is_named_with_its_setting(plan):
-    found = plan({}, "reports.source=llm", "reports.llm.model=some/model")
-    assert found.fetched["some/model"] == "reports.llm.model"
 
 
 SUPERVISED_IGNORES = ["reports.source=tabular", "text.max_length=64", "loss.temperature=0.1", "method.tokens=8"]
@@ -395,9 +310,9 @@ def test_the_keys_of_a_reference_cell_stay(plan):
     assert cell.stages == {
         "dataset": "ea588578b0590592fed6",
         "images": "90650b4832a91eb6d872",
-        "reports": "17201fc96a58e5433ddc",
-        "text": "0cd8bf8585cd462b036f",
-        "pretrain": "60ab59cd3a18158bb7ea",
-        "features": "dbe5f58ab8dd54bae09b",
-        "evaluate": "e9d66ef599ae5e593f9d",
+        "reports": "a8724c1362edb53f1151",
+        "text": "a226275caf6db8cbabec",
+        "pretrain": "15fa2a6d20c3da334705",
+        "features": "a64eb1350ddbc882c73e",
+        "evaluate": "195425ede75d733cfdbb",
     }

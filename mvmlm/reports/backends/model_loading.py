@@ -74,7 +74,9 @@ def load_model(name: str, *, device: str = "auto", precision: str = "auto") -> L
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     low = precision == "bf16" or (precision == "auto" and not device.startswith("cpu"))
