@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--unfinished", action="store_true", help="also what unfinished runs made, and their checkpoints"
     )
     parser.add_argument("--prepared", action="store_true", help="also stores of `data prepare` that no cell stands on")
-    parser.add_argument("--answers", action="store_true", help="also what language models answered, kept for later runs")
+    parser.add_argument("--answers", action="store_true", help="also what language models answered")
     parser.add_argument(
         "--force", action="store_true", help="although a run seems to be going on, on a machine that is gone"
     )

@@ -135,12 +135,16 @@ def _notes(said: dict, breasts: pd.DataFrame, table: pd.DataFrame, measures: dic
             tasks[column] if column in by else f"{tasks[column]} (by {', '.join(by)})" for column, by in told.items()
         )
         notes.append(f"The training reports, which methods with text learn from, state the answers to: {listed}")
+    arm = f"reports.source={said['source']}"
+    if said.get("unfaithful", "keep") != "keep":
+        arm += f", reports.unfaithful={said['unfaithful']}"
     without = len(breasts) - table["breast_id"].nunique()
     if without:
         notes.append(
-            f"reports.source={said['source']}: {without} of {len(breasts)} training breasts have no report and take no "
+            f"{arm}: {without} of {len(breasts)} training breasts have no report and take no "
             "part in pretraining"
         )
     if measures["replaced"]:
-        notes.append(f"{measures['replaced']:.1%} of the reports of {said['source']} were replaced by the template's")
+        share = f"{100 * measures['replaced']:.1f} %"
+        notes.append(f"{arm}: {share} of the reports are the template's, in place of untrue ones")
     return notes

@@ -16,7 +16,7 @@ from typing import Any
 from filelock import FileLock
 
 from mvmlm.errors import DataError
-from mvmlm.reports.backends import Answer, Backend, Request, Sampling, Unfinished
+from mvmlm.reports.backends import Answer, Backend, Request, Sampling, UnfinishedError
 from mvmlm.reports.model_identity import model_identity
 
 log = logging.getLogger(__name__)
@@ -124,7 +124,8 @@ class Answers:
     def _unwritable(self, error: OSError) -> DataError:
         why = error.strerror or str(error)
         return DataError(
-            f"{self.folder}: answers cannot be kept ({why}); those of earlier batches are; make room there and run again"
+            f"{self.folder}: answers cannot be kept ({why}); those of earlier batches are; make room there and run "
+            "again"
         )
 
 
@@ -172,7 +173,7 @@ def ask_all(
 def _ask(backend: Backend, requests: list[Request], sampling: Sampling, answers: Answers) -> None:
     try:
         answers.add(requests, backend.answer(requests, sampling))
-    except Unfinished as error:
+    except UnfinishedError as error:
         there = [(request, answer) for request, answer in zip(requests, error.answers) if answer is not None]
         if there:
             answers.add(*zip(*there))

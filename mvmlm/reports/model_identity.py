@@ -1,4 +1,4 @@
-"""What tells one language model from another: its content, or its name and revision on the hub."""
+"""What tells one language model from another: its content, or its name on the hub."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ def model_identity(model: str) -> str:
     -------
     str
         ``folder:`` and a digest of the files, texts for people and hidden ones left out, files of 64 MiB and more by 4
-        KiB in every 8 MiB; or ``hub:`` and the id, with the revision that is in this machine's cache, if any.
+        KiB in every 8 MiB; or ``hub:`` and the id. Its revision is left out: it is not known before the model is
+        fetched, and what was written then must be found afterwards.
     """
     from mvmlm.reports.backends.model_loading import NAMES
 
     path = NAMES[model] if model in NAMES else Path(model).expanduser()
     if not path.is_dir():
-        return f"hub:{model}{_revision(model)}"
+        return f"hub:{model}"
     digest = hashlib.sha256()
     for file in sorted(p for p in path.rglob("*") if p.is_file() and p.suffix != ".md"):
         name = file.relative_to(path)
@@ -46,14 +47,3 @@ def _add(digest: hashlib._Hash, name: str, file: Path) -> None:
         for start in range(0, size, STRIDE):
             content.seek(start)
             digest.update(content.read(PROBE))
-
-
-def _revision(model: str) -> str:
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
-
-    try:
-        found = try_to_load_from_cache(model, "config.json")
-    except HFValidationError:  # a server's name for its model
-        return ""
-    return f"@{Path(found).parent.name}" if isinstance(found, str) else ""

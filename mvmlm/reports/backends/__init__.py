@@ -67,7 +67,7 @@ class Answer:
     tokens: int = 0
 
 
-class Unfinished(ConfigError):
+class UnfinishedError(ConfigError):
     """Some requests were answered before the model or the server could no longer be used.
 
     Attributes
@@ -113,7 +113,7 @@ class Backend(ABC):
         ------
         ConfigError
             When the model or the server cannot be used: one line with the setting, what is there, what to do. An
-            `Unfinished` holds the answers that were there before.
+            `UnfinishedError` holds the answers that were there before.
         """
 
     def close(self) -> None:  # noqa: B027 - a server's client holds nothing
@@ -122,4 +122,4 @@ class Backend(ABC):
 
 BACKENDS: Registry[type[Backend]] = Registry("backend", packages=("mvmlm.reports.backends",))
 
-__all__ = ["BACKENDS", "Answer", "Backend", "Request", "Sampling", "Unfinished"]
+__all__ = ["BACKENDS", "Answer", "Backend", "Request", "Sampling", "UnfinishedError"]

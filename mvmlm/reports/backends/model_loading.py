@@ -100,8 +100,8 @@ def load_model(name: str, *, device: str = "auto", precision: str = "auto") -> L
         model = model.to(device).eval()
     except (RuntimeError, AssertionError) as error:  # AssertionError: torch without CUDA
         raise ConfigError(
-            f"reports.llm.device: {name!r} cannot be put on {device!r} ({_one_line(error)}); choose another device or a "
-            "smaller model"
+            f"reports.llm.device: {name!r} cannot be put on {device!r} ({_one_line(error)}); choose another device or "
+            "a smaller model"
         ) from error
     ends = _ends(tokenizer, model)
     pad = tokenizer.pad_token_id
@@ -132,15 +132,15 @@ def _why(name: str, source: str, error: Exception) -> str:
     chain = list(_chain(error))
     if any(isinstance(one, GatedRepoError) for one in chain) or "gated repo" in str(error).lower():
         return (
-            f"reports.llm.model: {name!r} is gated: accept its licence on https://huggingface.co/{name} and set HF_TOKEN "
-            "to a token of that account"
+            f"reports.llm.model: {name!r} is gated: accept its licence on https://huggingface.co/{name} and set "
+            "HF_TOKEN to a token of that account"
         )
     if any(isinstance(one, RepositoryNotFoundError) for one in chain):
         why = "the hub has no such model, or it is private and HF_TOKEN is not set to a token that may read it"
     return (
         f"reports.llm.model: {name!r}{did_you_mean(name, NAMES)} cannot be loaded ({why}); {_cached()}; get it with "
-        f"`hf download {name}` where there is a network, set HF_HOME to a cache that has it, or set reports.llm.model to "
-        "a local folder or to tiny_llama, which needs no network"
+        f"`hf download {name}` where there is a network, set HF_HOME to a cache that has it, or set reports.llm.model "
+        "to a local folder or to tiny_llama, which needs no network"
     )
 
 

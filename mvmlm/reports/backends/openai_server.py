@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mvmlm.errors import ConfigError
-from mvmlm.reports.backends import BACKENDS, Answer, Backend, Request, Sampling, Unfinished
+from mvmlm.reports.backends import BACKENDS, Answer, Backend, Request, Sampling, UnfinishedError
 
 if TYPE_CHECKING:
     import openai
@@ -106,7 +106,7 @@ class OpenAIServer(Backend):
         finally:
             pool.shutdown(cancel_futures=True)
         if failed:
-            raise Unfinished(str(failed), answers) from failed
+            raise UnfinishedError(str(failed), answers) from failed
         return answers
 
     def close(self) -> None:
@@ -168,8 +168,8 @@ class OpenAIServer(Backend):
         why = _start(str(error))
         if isinstance(error, openai.APITimeoutError):
             return (
-                f"reports.llm.url: {options.url} says nothing for {options.timeout_s:g} s, {times}; look at the server's "
-                "log, or raise reports.llm.timeout_s"
+                f"reports.llm.url: {options.url} says nothing for {options.timeout_s:g} s, {times}; look at the "
+                "server's log, or raise reports.llm.timeout_s"
             )
         if isinstance(error, openai.APIConnectionError):
             why = _start(str(error.__cause__ or error))

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mvmlm.errors import ConfigError
-from mvmlm.reports.backends import BACKENDS, Answer, Backend, Request, Sampling, Unfinished
+from mvmlm.reports.backends import BACKENDS, Answer, Backend, Request, Sampling, UnfinishedError
 from mvmlm.reports.backends.model_loading import LoadedModel, load_model
 
 if TYPE_CHECKING:
@@ -117,8 +117,8 @@ class TransformersModel(Backend):
             return sampling.max_tokens
         if prompt >= context:
             raise ConfigError(
-                f"reports.llm.prompt: a prompt of {prompt} tokens leaves {self.model!r}, which takes {context}, no room "
-                "to answer; choose a shorter prompt, fewer fields or a model with a longer context"
+                f"reports.llm.prompt: a prompt of {prompt} tokens leaves {self.model!r}, which takes {context}, no "
+                "room to answer; choose a shorter prompt, fewer fields or a model with a longer context"
             )
         return min(sampling.max_tokens, context - prompt)
 
@@ -135,9 +135,9 @@ class TransformersModel(Backend):
 
     def _halve(self, size: int, prompt: int, answers: list[Answer | None]) -> None:
         if size == 1:
-            raise Unfinished(
-                f"reports.llm.model: {self.model!r} runs out of memory with a single prompt of {prompt} tokens; choose a "
-                "smaller model, reports.llm.precision=bf16 or fewer reports.llm.max_tokens",
+            raise UnfinishedError(
+                f"reports.llm.model: {self.model!r} runs out of memory with a single prompt of {prompt} tokens; choose "
+                "a smaller model, reports.llm.precision=bf16 or fewer reports.llm.max_tokens",
                 answers,
             )
         self._size = size // 2

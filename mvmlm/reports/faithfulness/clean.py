@@ -23,8 +23,8 @@ _PREAMBLE = re.compile(
     re.IGNORECASE,
 )
 _EPILOGUE = re.compile(
-    r"(?:^|(?<=[.!?])\s+|\n)(?:please let me know|let me know|i hope|feel free|note(?=:)|disclaimer|as an ai|i am an ai)\b"
-    r".*\Z",
+    r"(?:^|(?<=[.!?])\s+|\n)"
+    r"(?:please let me know|let me know|i hope|feel free|note(?=:)|disclaimer|as an ai|i am an ai)\b.*\Z",
     re.IGNORECASE | re.DOTALL,
 )
 _SIGNATURE = re.compile(

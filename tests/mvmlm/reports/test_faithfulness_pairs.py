@@ -89,14 +89,15 @@ PAIRS = [
      {"age": 61, "mass": True, "mass_shape": "oval", "calcification": False, "birads": 3}),
     ("mass size: 12 mm\nmass location: upper outer", {"mass_size": 12, "mass_location": "upper outer"}),
     # As large models write.
-    ("The breast is composed of scattered areas of fibroglandular density. An irregular mass with spiculated margins is "
-     "identified in the upper outer quadrant. There are no suspicious calcifications. BI-RADS 5: Highly suggestive of "
-     "malignancy.",
+    ("The breast is composed of scattered areas of fibroglandular density. An irregular mass with spiculated margins "
+     "is identified in the upper outer quadrant. There are no suspicious calcifications. BI-RADS 5: Highly suggestive "
+     "of malignancy.",
      {"density": "B", **SPICULATED, "mass_shape": "irregular", "mass_location": "upper outer", "calcification": False,
       "birads": 5}),
     ("Mammographic evaluation of this 47-year-old patient demonstrates heterogeneously dense breast tissue. No masses, "
      "suspicious calcifications, or areas of architectural distortion are identified. Assessment: BI-RADS 1, negative.",
-     {"age": 47, "density": "C", "mass": False, "calcification": False, "architectural_distortion": False, "birads": 1}),
+     {"age": 47, "density": "C", "mass": False, "calcification": False, "architectural_distortion": False,
+      "birads": 1}),
     # Nothing at all.
     ("", {}),
     ("Lorem ipsum dolor sit amet.", {}),

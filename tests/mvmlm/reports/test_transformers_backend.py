@@ -20,7 +20,7 @@ import torch
 from scipy.stats import chisquare
 
 from mvmlm.errors import ConfigError
-from mvmlm.reports.backends import BACKENDS, Answer, Request, Sampling, Unfinished
+from mvmlm.reports.backends import BACKENDS, Answer, Request, Sampling, UnfinishedError
 from mvmlm.reports.backends.transformers_model import TransformersModel, TransformersOptions
 from tests.tiny_language_model import CONTEXT, TEMPLATE, save_tiny_model
 
@@ -181,7 +181,8 @@ def test_a_template_without_a_place_for_the_system_message_finds_it_before_the_u
 
 
 def test_prompts_of_any_characters_are_answered(backend: TransformersModel) -> None:
-    strange = [Request("", text, 1) for text in ("", "\x00\x1b[31m\t", "Größe 5 µm – 乳房 🩻", "<|end|><|turn|>", "\u202e")]
+    texts = ("", "\x00\x1b[31m\t", "Größe 5 µm – 乳房 🩻", "<|end|><|turn|>", "\u202e")
+    strange = [Request("", text, 1) for text in texts]
     assert [type(answer.text) for answer in backend.answer(strange, SAMPLING)] == [str] * 5
 
 
@@ -245,7 +246,7 @@ def test_where_memory_is_too_short_for_one_a_line_says_so_and_what_was_answered_
     whole = backend.answer(REQUESTS, SAMPLING)
     longest = max(answer.prompt_tokens for answer in whole)
     limit_memory(backend, monkeypatch, rows=1, columns=longest - 1, error=torch.OutOfMemoryError("CUDA out of memory"))
-    with pytest.raises(Unfinished) as error:
+    with pytest.raises(UnfinishedError) as error:
         backend.answer(REQUESTS, SAMPLING)
     assert "runs out of memory with a single prompt" in line(error)
     assert [a for a in error.value.answers if a] == [a for a in whole if a.prompt_tokens < longest]
@@ -363,7 +364,7 @@ def test_a_model_that_the_hub_withholds_is_told_apart(monkeypatch: pytest.Monkey
     [
         (lambda folder: (folder / "config.json").unlink(), "it has no config.json"),
         (lambda folder: (folder / "model.safetensors").unlink(), "holds no language model that can be loaded"),
-        (lambda folder: (folder / "model.safetensors").write_bytes(b"no"), "holds no language model that can be loaded"),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"no"), "holds no language model"),
         (lambda folder: (folder / "config.json").write_text("{"), "holds no language model that can be loaded"),
         (lambda folder: (folder / "chat_template.jinja").unlink(), "has no chat template"),
     ],
