@@ -27,13 +27,13 @@ def test_cells_share_their_stages(finished):
         s: len(harness.stages(s)) for s in ("dataset", "images", "reports", "text", "pretrain", "features")
     }
     assert counts == {"dataset": 1, "images": 1, "reports": 1, "text": 1, "pretrain": 2, "features": 2}
-    assert len(harness.stages("evaluate")) == 4 + 2 * 2, "four cells; metadata and majority at two fractions"
+    assert len(harness.stages("evaluate")) == 4 + 3 * 2, "four cells; metadata, text and majority at two fractions"
 
 
 def test_the_table_is_written_in_every_format(finished):
     harness, _ = finished
     folder = harness.folder / "results" / "micro"
-    assert {"demo.md", "demo.tex", "demo.csv", "demo.html"} <= {p.name for p in folder.iterdir()}
+    assert {"demo.md", "demo.tex", "demo.csv", "demo.html", "demo.reports.html"} <= {p.name for p in folder.iterdir()}
     text = (folder / "demo.md").read_text()
     assert "simulated" in text.lower() and "metadata" in text.lower()
 
@@ -50,7 +50,7 @@ def test_mlflow_holds_a_parent_and_a_child_a_cell(finished):
     experiment = tracker.experiment("micro", create=False)
     children = tracker.client.search_runs([experiment], "tags.`harness.role` = 'cell'")
     cells = [c for c in children if "harness.baseline" not in c.data.tags]
-    assert len(cells) == 4 and len(children) == 8
+    assert len(cells) == 4 and len(children) == 10
     for child in cells:
         assert child.info.status == "FINISHED"
         assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id

@@ -66,6 +66,12 @@ def test_a_column_that_is_missing_throughout_does_no_harm():
     assert np.isfinite(run_metadata(breasts, MASS, **ASKED).predictions["score"]).all()
 
 
+def told(name: str, breasts: pd.DataFrame) -> dict:
+    """What a baseline is given beside the breasts: the one that reads texts gets some."""
+    texts = {True: "there is a mass", False: "there is no mass"}
+    return {"texts": breasts["mass"].map(texts).fillna("")} if name == "text" else {}
+
+
 @pytest.mark.parametrize("name", sorted(BASELINES))
 @pytest.mark.parametrize("fraction", [0.1, 1.0])
 def test_baselines_train_and_test_on_the_probes_patients(name, fraction):
@@ -76,7 +82,7 @@ def test_baselines_train_and_test_on_the_probes_patients(name, fraction):
     features[gone] = np.nan
     breasts.iloc[10:20, breasts.columns.get_loc("mass")] = pd.NA
     asked = {**ASKED, "fraction": fraction}
-    probe, baseline = run(features, breasts, MASS, **asked), BASELINES[name](breasts, MASS, **asked)
+    probe, baseline = run(features, breasts, MASS, **asked), BASELINES[name](breasts, MASS, **asked, **told(name, breasts))
     same = ["breast_id", "patient_id", "label"]
     pd.testing.assert_frame_equal(probe.predictions[same], baseline.predictions[same])
     sizes = ["n", "n_patients", "n_positive", "prevalence", "n_train", "n_train_patients"]
@@ -96,4 +102,4 @@ def test_one_class_in_the_test_set_is_refused(name):
     breasts = breast_table(30)
     breasts.loc[breasts["split"] == "test", "mass"] = False
     with pytest.raises(DataError, match="task mass: the test set holds only negatives"):
-        BASELINES[name](breasts, MASS, **ASKED)
+        BASELINES[name](breasts, MASS, **ASKED, **told(name, breasts))

@@ -27,7 +27,7 @@ ASKED = [
     (Record(mass=True, calcification=True, n_views=2), ["mass", "calcific", "(2|two) views"]),
     (Record(age=63, density="D", asymmetry=True, birads=0), ["63", "extremely dense", "asymmet", "bi-rads.* 0"]),
     (Record(architectural_distortion=True, birads=4), ["architectural distortion", "bi-rads.* 4"]),
-    (Record(mass=True, mass_shape="irregular", mass_margin="spiculated"), ["irregular", "spiculated", "mass"]),
+    (Record(mass=True, mass_shape="irregular", birads=5), ["irregular", "mass", "bi-rads.* 5"]),
 ]
 ODD = ["", "🩻 naïve 乳房", "\x00\x07\x1b\x7f\r\n\t", "12.5 mm , a  b .", bytes(range(128)).decode() + "\ufeff\u202e"]
 
