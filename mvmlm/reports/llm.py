@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
-from mvmlm.reports.backends import BACKENDS, Backend, Request, Sampling
+from mvmlm.reports.backends import BACKENDS, Answer, Backend, Request, Sampling
 from mvmlm.reports.prompts import Prompt
 from mvmlm.reports.source import SOURCES, Draw, Setting, Source
 
@@ -81,12 +81,12 @@ class LLM(Source):
 
         requests = [self._request(draw) for draw in draws]
         if self.setting.cache is None:
-            return [answer.text for answer in self.backend.answer(requests, self.sampling)]
+            return [whole(answer) for answer in self.backend.answer(requests, self.sampling)]
         answers = Answers(self.setting.cache, self.identity())
         given = ask_all(
             self.backend, requests, self.sampling, answers, self.options.batch_size, self.setting.progress
         )
-        return [answer.text for answer in given]
+        return [whole(answer) for answer in given]
 
     def identity(self) -> dict[str, Any]:
         """What an answer depends on beside its request."""
@@ -106,3 +106,14 @@ class LLM(Source):
         """Let go of the model."""
         if "backend" in self.__dict__:
             self.backend.close()
+
+
+def whole(answer: Answer) -> str:
+    """The text without a last sentence that was cut at ``max_tokens``; empty where there is no other.
+
+    >>> whole(Answer("There is a mass. No evidence of calc", "length"))
+    'There is a mass.'
+    """
+    if answer.finish == "stop":
+        return answer.text
+    return answer.text[: max(answer.text.rfind(end) for end in ".!?\n") + 1].rstrip("\n")

@@ -63,14 +63,8 @@ class Cleaned:
     removed: tuple[str, ...] = ()
 
 
-def clean(text: str, record: Record, *, cut: bool = False) -> Cleaned:
-    """Post-process what a language model wrote.
-
-    Parameters
-    ----------
-    cut : bool
-        Whether it was cut at the largest length: a last sentence without an end goes.
-    """
+def clean(text: str, record: Record) -> Cleaned:
+    """Post-process what a language model wrote about a record."""
     removed: list[str] = []
     said = _plain(text[:LONGEST])
     for kind, act in _STEPS:
@@ -78,7 +72,7 @@ def clean(text: str, record: Record, *, cut: bool = False) -> Cleaned:
         if after.split() != said.split():
             removed.append(kind)
         said = after
-    said = _sentences(said, record, removed, cut=cut)
+    said = _sentences(said, record, removed)
     return Cleaned(said, tuple(dict.fromkeys(removed)))
 
 
@@ -120,11 +114,8 @@ _STEPS: tuple[tuple[str, Callable[[str], str]], ...] = (
 )
 
 
-def _sentences(text: str, record: Record, removed: list[str], *, cut: bool) -> str:
+def _sentences(text: str, record: Record, removed: list[str]) -> str:
     lines = [part for part in _SENTENCE.split(_TITLE.sub(r"\1 ", text)) if part.strip()]
-    if cut and lines and lines[-1].rstrip()[-1:] not in ".!?":
-        removed.append("unfinished sentence")
-        lines.pop()
     kept: dict[str, str] = {}
     for line in lines:
         sentence = " ".join(line.split())

@@ -82,7 +82,8 @@ def test_baselines_train_and_test_on_the_probes_patients(name, fraction):
     features[gone] = np.nan
     breasts.iloc[10:20, breasts.columns.get_loc("mass")] = pd.NA
     asked = {**ASKED, "fraction": fraction}
-    probe, baseline = run(features, breasts, MASS, **asked), BASELINES[name](breasts, MASS, **asked, **told(name, breasts))
+    probe = run(features, breasts, MASS, **asked)
+    baseline = BASELINES[name](breasts, MASS, **asked, **told(name, breasts))
     same = ["breast_id", "patient_id", "label"]
     pd.testing.assert_frame_equal(probe.predictions[same], baseline.predictions[same])
     sizes = ["n", "n_patients", "n_positive", "prevalence", "n_train", "n_train_patients"]

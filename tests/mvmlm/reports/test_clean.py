@@ -57,11 +57,6 @@ def test_an_endless_repetition_is_said_once():
     assert clean("There is a mass. " * 500, RECORD).text == "There is a mass."
 
 
-def test_the_last_sentence_of_a_text_that_was_cut_goes():
-    assert clean("There is a mass. No evidence of calc", RECORD, cut=True).text == "There is a mass."
-    assert clean("There is a mass. No calcification", RECORD).text == "There is a mass. No calcification"
-
-
 def test_signs_from_elsewhere_become_plain():
     assert clean("There\u00a0is a “mass” – 12\u2009mm.\x00\x07", RECORD).text == 'There is a "mass" - 12 mm.'
 
