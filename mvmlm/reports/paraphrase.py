@@ -87,7 +87,8 @@ class _Speaker:
         shape = record.mass_shape or ""
         density = self.one_of(phrases.MASS_DENSITY[record.mass_density]) if record.mass_density else ""
         size = self.size(record.mass_size)
-        behind = [self.one_of(phrases.MARGIN).format(margin=record.mass_margin)] if record.mass_margin else []
+        margin = record.mass_margin
+        behind = [self.one_of(phrases.MARGIN).format(margin=margin, article=_article(margin))] if margin else []
         if size and self.rng.random() < 0.5:
             front, size = f"{size} ", ""
         else:

@@ -85,7 +85,7 @@ MASS_DENSITY = {
     "low": ("low-density",),
     "fat-containing": ("fat-containing",),
 }
-MARGIN = ("with {margin} margins", "with a {margin} margin", "whose margin is {margin}")
+MARGIN = ("with {margin} margins", "with {article} {margin} margin", "whose margin is {margin}")
 SIZE = ("measuring {size}", "{size} in size", "of {size}")
 CALCIFICATIONS = ("calcifications", "calcifications", "calcific deposits")
 MORPHOLOGY_BEHIND = ("of {morphology} morphology", "with {morphology} morphology", "that are {morphology}")
