@@ -242,7 +242,7 @@ def test_rows_without_images_stand_below_and_never_win():
     table = build_table(grid(), blind, spec())
     assert [row.labels for row in table.baselines] == [("metadata only",), ("majority class",)]
     assert not any(e.best for row in table.baselines for e in row.entries)
-    assert "No row does better than the best row without images in: mass 10 %" in words(table)
+    assert "No row does better than the best row without image and text in: mass 10 %" in words(table)
 
 
 def test_rows_without_images_follow_the_rows_that_they_depend_on():
