@@ -109,7 +109,7 @@ class LossConfig(Section):
 
     ii_weight: float = Field(1.0, ge=0, description="weight of the image-image term")
     same_report: Literal["negative", "mask", "positive"] = Field(
-        "mask", description="other breasts with the same text"
+        "mask", description="other breasts with the same report: one text, or wordings of one record"
     )
     same_patient: Literal["negative", "mask"] = Field(
         "mask", description="the other breast of the same patient"

@@ -87,9 +87,9 @@ def pair_masks(
     same_patient : {'mask', 'negative'}
         The other breast of one patient: set aside (the paper's negatives are other patients), or a negative.
     same_report : {'mask', 'negative', 'positive'}
-        Breasts with the same text: set aside, negatives, or positives. Synthetic reports repeat, so this is
-        an explicit choice. Set aside and positive hold for the breasts of one patient too, whatever
-        ``same_patient`` says: her two texts are one and the same input.
+        Breasts with the same report, one text or wordings of one record: set aside, negatives, or positives. Synthetic
+        reports repeat, so this is an explicit choice. Set aside and positive hold for the breasts of one patient too,
+        whatever ``same_patient`` says: her two texts are one and the same input.
 
     Returns
     -------

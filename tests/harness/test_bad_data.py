@@ -82,7 +82,7 @@ def test_a_disk_that_fills_up_costs_only_what_did_not_fit(tiny_home):
     lines = [text for text in said.stdout.splitlines() if text.startswith("failed pretrain")]
     assert len(lines) == 2 and all("the disk is full" in line and "harness clean" in line for line in lines)
     assert "Traceback" not in said.stdout + said.stderr
-    assert len(tiny_home.stages("images")) == 1 and len(tiny_home.stages("evaluate")) == 4
+    assert len(tiny_home.stages("images")) == 1 and len(tiny_home.stages("evaluate")) == 6
     assert not tiny_home.stages("pretrain") and not list(tiny_home.home.glob("store/tmp/*"))
 
 

@@ -102,7 +102,7 @@ def test_a_killed_worker_is_started_again_and_goes_on(harness):
     os.kill(worker.pid, signal.SIGKILL)
     said, _ = process.communicate(timeout=240)
     assert process.returncode == 0, said
-    assert len(harness.stages("pretrain")) == 1 and len(harness.stages("evaluate")) == 3
+    assert len(harness.stages("pretrain")) == 1 and len(harness.stages("evaluate")) == 4
 
 
 def test_a_failing_cell_fails_alone(harness):
@@ -114,7 +114,7 @@ def test_a_failing_cell_fails_alone(harness):
     said = harness.run()
     assert said.returncode == 1, said.stderr + said.stdout
     assert "failed" in said.stdout and "method.heads=3" in said.stdout
-    assert len(harness.stages("evaluate")) == 3, "the other cell and the two baselines"
+    assert len(harness.stages("evaluate")) == 4, "the other cell and the three baselines"
     tracker = Tracker(Home(harness.home))
     (parent,) = tracker.invocations("micro")
     assert parent.info.status == "FAILED"

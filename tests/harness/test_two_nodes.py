@@ -55,6 +55,6 @@ def test_an_ablation_runs_over_two_nodes(harness, two_nodes):
     assert plan.returncode == 1, "two nodes of one CPU are no machine of two"
     said = harness.run("--address", two_nodes, **ENV)
     assert said.returncode == 0, said.stdout + said.stderr
-    assert len(harness.stages("pretrain")) == 2 and len(harness.stages("evaluate")) == 8
+    assert len(harness.stages("pretrain")) == 2 and len(harness.stages("evaluate")) == 10
     cards = [json.loads((p / "card.json").read_text()) for p in harness.stages("pretrain")]
     assert {c["resources"]["cpu"] for c in cards} == {1.0}

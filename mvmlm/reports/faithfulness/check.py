@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mvmlm.reports.faithfulness.extract import extract
@@ -38,12 +37,14 @@ def check(record: Record, text: str) -> Verdict:
     """Compare what a text says with its record.
 
     A described finding is there, whether or not the record says so as well; an assessment in words stands for its
-    category; a size in centimetres is one in millimetres.
+    category; a size in centimetres is one in millimetres, and of two or three sides the longest counts; 4A to 4C are 4;
+    «no evidence of malignancy» is what categories 1 and 2 say, and contradicts any other.
     """
     claims = extract(text)
+    extras = claims.extras - {"no malignancy"} if record.birads is not None else claims.extras
     seen = {finding: record.seen(finding) for finding in FINDINGS}
     known = {**record.known(), **{finding: value for finding, value in seen.items() if value is not None}}
-    hallucinated, contradicted = sorted(claims.extras), []
+    hallucinated, contradicted = sorted(extras), []
     for name, values in claims.values.items():
         if name in known:
             if values != {known[name]}:
@@ -52,13 +53,7 @@ def check(record: Record, text: str) -> Verdict:
             contradicted.append(name)
         else:
             hallucinated.append(name)
+    if extras != claims.extras and record.birads not in (1, 2) and "birads" not in contradicted:
+        contradicted.append("birads")
     omitted = [name for name in known if name not in claims.values]
     return Verdict(tuple(hallucinated), tuple(contradicted), tuple(omitted))
-
-
-def rates(verdicts: Iterable[Verdict]) -> dict[str, float]:
-    """Share of texts with at least one fault of each kind."""
-    verdicts = list(verdicts)
-    count = len(verdicts) or 1
-    kinds = ("hallucinated", "contradicted", "omitted")
-    return {kind: sum(bool(getattr(v, kind)) for v in verdicts) / count for kind in kinds}

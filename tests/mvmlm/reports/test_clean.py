@@ -40,6 +40,17 @@ TEXT = "There is a mass. Assessment: BI-RADS 4, suspicious."
         (f"{TEXT} There is a mass.", "repetition"),
         (f"{TEXT} Please let me know if you need anything else!", "epilogue"),
         (f"{TEXT}\n\nNote: this is a synthetic report.", "epilogue"),
+        (f"As an AI language model, I cannot diagnose. Here is the report: {TEXT}", "preamble"),
+        (f"Note: this report is synthetic.\n\n{TEXT}", "preamble"),
+        (f"I'd be happy to help! {TEXT}", "preamble"),
+        (f"## Findings: {TEXT}", "markdown"),
+        (f"**FINDINGS**\n{TEXT}", "markdown"),
+        (f"<|start_header_id|>assistant<|end_header_id|>\n\n{TEXT}<|eot_id|>", "template debris"),
+        (f"{TEXT}\n\n[Your Name]\nRadiologist", "signature"),
+        (f"Mercy General Hospital\nMRN 99812\n{TEXT}", "identity"),
+        (f"The patient, Jane Doe, was examined. {TEXT}", "name"),
+        (f"{TEXT} Seen on 14 March 2021.", "date"),
+        (f"{TEXT} The prognosis is good.", "advice"),
     ],
 )
 def test_what_is_no_report_goes_and_is_named(written, kind):
@@ -51,6 +62,17 @@ def test_what_is_no_report_goes_and_is_named(written, kind):
 def test_an_assessment_beyond_the_record_goes_and_one_within_stays():
     assert clean(TEXT, Record(mass=True)).text == "There is a mass."
     assert clean(TEXT, RECORD).text == TEXT
+
+
+@pytest.mark.parametrize(
+    "sentence", ["No evidence of malignancy.", "Category 4.", "Suspicious abnormality.", "The mass is suspicious."]
+)
+def test_a_judgement_without_its_number_is_an_assessment_too(sentence):
+    assert clean(f"There is a mass. {sentence}", Record(mass=True)).text == "There is a mass."
+
+
+def test_a_table_becomes_lines():
+    assert clean("| Field | Value |\n|---|---|\n| mass | present |", RECORD).text == "mass: present"
 
 
 def test_an_endless_repetition_is_said_once():
@@ -76,14 +98,35 @@ def test_texts_that_need_no_cleaning_are_left_as_they_are(seed, dropout):
         assert (cleaned.text, cleaned.removed) == (text, ())
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.text(max_size=400))
+#: What cleaning looks for, to be put together in all orders.
+PIECES = st.sampled_from(
+    ["Here is the report: ", "Sure! ", "As an AI, I cannot. ", "Note: ", "**", "# ", "- ", "| a | b |\n", "```\n", '"',
+     "'", "<|eot_id|>", "[/INST]", "\n", "\n\n", "There is a mass. ", "BI-RADS 4. ", "Dr. Smith", "Mrs. Jones ",
+     "[Name]", "Report:", "Findings", "1. ", " ", "I hope this helps. ", "03/14/2021", "---\n", "Mercy Hospital\n",
+     "Sincerely,\n", "mass: present\n"]
+)  # fmt: skip
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.one_of(st.text(max_size=400), st.lists(PIECES, max_size=25).map("".join)))
 def test_cleaning_twice_is_cleaning_once(text):
     once = clean(text, RECORD).text
     assert clean(once, RECORD).text == once
 
 
 @pytest.mark.timeout(20)
-@pytest.mark.parametrize("text", ["*" * 100_000, "a " * 300_000, "Here is " * 50_000, "\n" * 300_000, "[" * 100_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "*" * 100_000,
+        "a " * 300_000,
+        "Here is " * 50_000,
+        "\n" * 300_000,
+        "\n " * 90_000,
+        "** a" * 9_000,
+        "|a|\n" * 9_000,
+        "[" * 100_000,
+    ],
+)
 def test_an_endless_text_takes_no_endless_time(text):
     assert len(clean(text, RECORD).text) <= 20_000

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mvmlm.reports.corpus import random_record
-from mvmlm.reports.faithfulness import Verdict, check, rates
+from mvmlm.reports.faithfulness import Verdict, check
 from mvmlm.reports.record import DESCRIBES, RECORD_FIELDS, TERMS, Record
 from tests.benchmarks.extractor import SOURCES, precision_and_recall, texts_of
 
@@ -55,8 +55,7 @@ def test_a_text_of_another_record_is_caught(source):
     caught = []
     for _ in range(400):
         record = random_record(rng, 0.3)
-        described = {DESCRIBES[name] for name in record.known() if name in DESCRIBES}
-        fields = [name for name in record.known() if name not in described]
+        fields = list(record.known())
         if not fields:
             continue
         ((_, text),) = texts_of(source, [changed(record, str(rng.choice(fields)), rng)])
@@ -66,9 +65,3 @@ def test_a_text_of_another_record_is_caught(source):
 
 def test_two_values_of_one_field_contradict_whatever_the_record_says():
     assert check(Record(birads=4), "BI-RADS 4. Assessment: BI-RADS 2.").contradicted == ("birads",)
-
-
-def test_rates_are_shares_of_texts():
-    verdicts = [Verdict(), Verdict(hallucinated=("age", "mass")), Verdict(omitted=("age",)), Verdict(omitted=("mass",))]
-    assert rates(verdicts) == {"hallucinated": 0.25, "contradicted": 0.0, "omitted": 0.5}
-    assert rates([]) == {"hallucinated": 0.0, "contradicted": 0.0, "omitted": 0.0}
