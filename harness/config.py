@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from harness.search_config import SearchConfig
+
 
 class Section(BaseModel):
     """Base of all sections: frozen, no unknown keys, no silent conversions."""
@@ -153,6 +155,23 @@ class TrainConfig(Section):
     workers: int = Field(0, ge=0, description="loader threads; changes no result, part of no key")
 
 
+class FineTuneConfig(Section):
+    """Training on end to end, of protocol ``finetune``; the same for all arms, and every default is ours."""
+
+    lrs: list[float] = Field(
+        default=[3e-5, 1e-4, 3e-4], min_length=1, description="peak learning rates; the lowest validation loss chooses"
+    )
+    epochs: int = Field(10, ge=1, description="at most, of each learning rate")
+    min_steps: int = Field(200, ge=0, description="optimiser steps: more epochs where there is little data")
+    batch_size: int = Field(18, ge=2, description="breasts; each has up to two images")
+    patience: int = Field(3, ge=0, description="epochs without a lower validation loss, then it ends; 0: it does not")
+    weight_decay: float = Field(1e-4, ge=0)
+    warmup_epochs: float = Field(1.0, ge=0, description="linear warm-up, then cosine")
+    precision: Literal["fp32", "bf16", "fp16"] = "bf16"
+    val_share: float = Field(0.2, gt=0, lt=1, description="share of the granted patients kept for validation")
+    augment: AugmentConfig = AugmentConfig()
+
+
 class EvalConfig(Section):
     """What is evaluated, and how."""
 
@@ -169,6 +188,7 @@ class EvalConfig(Section):
         description="L2 penalties to choose from, of the mean log loss",
     )
     draws: int = Field(1000, ge=10, description="bootstrap draws of an interval")
+    finetune: FineTuneConfig = FineTuneConfig()
 
 
 class StageResources(Section):
@@ -187,6 +207,7 @@ class ResourcesConfig(Section):
     reports: StageResources = StageResources()
     text: StageResources = StageResources()
     pretrain: StageResources = StageResources()
+    finetune: StageResources = StageResources()
     features: StageResources = StageResources()
     evaluate: StageResources = StageResources()
 
@@ -201,6 +222,7 @@ class CellConfig(Section):
     method: MethodConfig = MethodConfig()
     loss: LossConfig = LossConfig()
     train: TrainConfig = TrainConfig()
+    search: SearchConfig = SearchConfig()
     eval: EvalConfig = EvalConfig()
     resources: ResourcesConfig = ResourcesConfig()
     seed: int = Field(0, ge=0)

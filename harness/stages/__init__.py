@@ -4,6 +4,7 @@ from harness.stages.base import Context, Node, Stage
 from harness.stages.dataset import DatasetStage
 from harness.stages.evaluate import BaselineStage, EvaluateStage
 from harness.stages.features import FeaturesStage
+from harness.stages.finetune import FineTuneStage
 from harness.stages.images import ImagesStage
 from harness.stages.pretrain import PretrainStage
 from harness.stages.reports import ReportsStage
@@ -17,6 +18,7 @@ STAGES: dict[str, Stage] = {
         ReportsStage(),
         TextStage(),
         PretrainStage(),
+        FineTuneStage(),
         FeaturesStage(),
         EvaluateStage(),
     )

@@ -48,9 +48,7 @@ class PretrainStage(Stage):
         return config
 
     def inputs(self, cell: CellConfig, facts: Facts) -> tuple[str, ...]:
-        if trains_text(cell, facts):
-            return ("images", "reports")
-        return ("images", "text", "reports") if "text" in facts.uses(cell.method.name) else ("images",)
+        return (*training_inputs(cell, facts), *(("search",) if cell.search.trials else ()))
 
     def kind(self, cell: CellConfig, facts: Facts) -> str:
         text = f" text trained {cell.text.encoder}" if trains_text(cell, facts) else ""
@@ -64,6 +62,13 @@ class PretrainStage(Stage):
         from harness.stages.training_run import pretrain
 
         return pretrain(context)
+
+
+def training_inputs(cell: CellConfig, facts: Facts) -> tuple[str, ...]:
+    """Stages that a training reads its images and texts from."""
+    if trains_text(cell, facts):
+        return ("images", "reports")
+    return ("images", "text", "reports") if "text" in facts.uses(cell.method.name) else ("images",)
 
 
 def trains_text(cell: CellConfig, facts: Facts) -> bool:

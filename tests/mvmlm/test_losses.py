@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mvmlm.batch import Batch
 from mvmlm.losses import MAX_SCALE, Temperature, info_nce, pair_masks
-from mvmlm.models.contrast import image_image_loss, image_text_loss
+from mvmlm.models.contrast import Contrast
 
 SEEDS = st.integers(0, 2**16)
 COUNTS = st.integers(2, 7)
@@ -160,7 +160,7 @@ def batch_of(mask: torch.Tensor) -> Batch:
     return Batch(torch.zeros(count, 2, 1, 2, 2), mask, torch.arange(count), text_id=torch.arange(count))
 
 
-CHOICES = {"same_patient": "mask", "same_report": "mask"}
+CHOICES = {"same_patient": "mask", "same_report": "mask", "temperature": 0.1, "learn_temperature": True}
 
 
 def test_a_missing_view_takes_part_in_neither_loss():
@@ -170,9 +170,9 @@ def test_a_missing_view_takes_part_in_neither_loss():
     scale = torch.tensor(10.0)
     cc, mlo, both = [0, 2, 3, 4], [0, 1, 2, 3], [0, 2, 3]
     expected = (info_nce(views[cc, 0], text[cc], scale) + info_nce(views[mlo, 1], text[mlo], scale)) / 2
-    torch.testing.assert_close(image_text_loss(views, text, batch_of(mask), scale, CHOICES), expected)
+    torch.testing.assert_close(Contrast(CHOICES).image_text(views, text, batch_of(mask)), expected)
     expected = info_nce(views[both, 0], views[both, 1], scale)
-    torch.testing.assert_close(image_image_loss(views, batch_of(mask), scale, CHOICES), expected)
+    torch.testing.assert_close(Contrast(CHOICES).image_image(views, batch_of(mask)), expected)
 
 
 def test_identical_reports_stay_negatives_between_views():
@@ -185,16 +185,15 @@ def test_identical_reports_stay_negatives_between_views():
     )
     scale = torch.tensor(10.0)
     torch.testing.assert_close(
-        image_image_loss(views, batch, scale, CHOICES), info_nce(views[:, 0], views[:, 1], scale)
+        Contrast(CHOICES).image_image(views, batch), info_nce(views[:, 0], views[:, 1], scale)
     )
 
 
 def test_with_nothing_to_contrast_the_loss_is_zero_and_has_a_gradient():
     views = torch.stack([unit(2, 0), unit(2, 1)], dim=1).requires_grad_()
     mask = torch.tensor([[True, False], [False, True]])
-    scale = torch.tensor(10.0)
-    total = image_text_loss(views, unit(2, 2), batch_of(mask), scale, CHOICES)
-    total = total + image_image_loss(views, batch_of(mask), scale, CHOICES)
+    total = Contrast(CHOICES).image_text(views, unit(2, 2), batch_of(mask))
+    total = total + Contrast(CHOICES).image_image(views, batch_of(mask))
     total.backward()
     assert float(total.detach()) == 0.0
     torch.testing.assert_close(views.grad, torch.zeros_like(views))
