@@ -109,7 +109,13 @@ class MethodConfig(BaseModel):
 class LossConfig(Section):
     """The contrastive loss; every default is ours, after the common practice."""
 
-    ii_weight: float = Field(1.0, ge=0, description="weight of the image-image term")
+    kind: Literal["info_nce", "sigmoid"] = Field("info_nce", description="softmax over the batch, or SigLIP's pairs")
+    bias: float = Field(-10.0, description="of the sigmoid loss, at the start (SigLIP's)")
+    ii_weight: float = Field(1.0, ge=0, description="weight of the image-image term (λ)")
+    tt_weight: float = Field(0.5, ge=0, description="weight of the text-text term, where a method has one")
+    ii_negatives: Literal["other_view", "both_views"] = Field(
+        "other_view", description="between views, negatives are other breasts in the other view, or in both (NT-Xent)"
+    )
     same_report: Literal["negative", "mask", "positive"] = Field(
         "mask", description="other breasts with the same report: one text, or wordings of one record"
     )
@@ -149,10 +155,19 @@ class TrainConfig(Section):
     lr: float = Field(5e-5, gt=0, description="peak learning rate of AdamW")
     weight_decay: float = Field(1e-4, ge=0)
     warmup_epochs: float = Field(1.0, ge=0, description="linear warm-up, then cosine")
-    precision: Literal["fp32", "bf16"] = "bf16"
+    precision: Literal["fp32", "bf16", "fp16"] = "bf16"
     grad_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     augment: AugmentConfig = AugmentConfig()
+    micro_batch: int = Field(
+        0, ge=0, description="breasts encoded at a time, the loss still over the whole batch (gradient caching); 0: all"
+    )
+    accumulate: int = Field(1, ge=1, description="batches averaged for one step; adds no negatives, micro_batch does")
+    layer_decay: float = Field(1.0, gt=0, le=1, description="factor of the learning rate a layer down the encoder")
+    ema: float = Field(0.0, ge=0, lt=1, description="share of the weights' moving average that stays; 0: none")
+    compile: bool = Field(False, description="torch.compile of the image encoder; without it where that fails")
+    processes: int = Field(1, ge=1, description="processes that share each batch, one to a GPU (resources.pretrain.gpu)")
     workers: int = Field(0, ge=0, description="loader threads; changes no result, part of no key")
+    checkpoint_minutes: float = Field(10.0, ge=0, description="between checkpoints within an epoch; part of no key")
 
 
 class FineTuneConfig(Section):

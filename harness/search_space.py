@@ -13,6 +13,12 @@ from mvmlm.registry import did_you_mean
 
 SECTIONS = ("train", "loss", "method")
 RANGE = ("low", "high", "log", "step")
+FIXED = {
+    "method.name": "is the arm itself; make it an axis",
+    "method.weights": "names a file, whose content is part of the key; make it an axis",
+    "train.processes": "does not differ between trials: each is trained by one process",
+}
+"""Settings that cannot be searched, and why."""
 
 
 def search_problems(config: CellConfig) -> list[tuple[tuple[str, ...], str]]:
@@ -101,8 +107,8 @@ def _unknown_path(path: str) -> str:
     from harness.expand import NO_RESULT
     from harness.names import method_option_names
 
-    if path == "method.name":
-        return "is the arm itself; make it an axis"
+    if path in FIXED:
+        return FIXED[path]
     idle = {f"{section}.{key}" for section, keys in NO_RESULT.items() if isinstance(keys, set) for key in keys}
     if path in idle:
         return "changes no result, so there is nothing to search"

@@ -140,12 +140,14 @@ def _listen(processes: list, said: Any, report: Callable[[dict], None]) -> Any:
         try:
             kind, content = said.get(timeout=1.0)
         except Empty:
-            dead = [p for p in processes if p.exitcode not in (None, 0)]
-            if dead and said.empty():
-                raise MvmlmError(
-                    f"one of {len(processes)} training processes ended by itself (exit code {dead[0].exitcode}), "
-                    "perhaps for want of memory"
-                ) from None
+            kind, content = "nothing", None
+        killed = [p for p in processes if p.exitcode is not None and p.exitcode < 0]
+        if killed and kind != "result":  # what the others then say is that it no longer answers
+            raise MvmlmError(
+                f"one of {len(processes)} training processes was killed (exit code {killed[0].exitcode}), "
+                "perhaps for want of memory"
+            )
+        if kind == "nothing":
             continue
         if kind == "report":
             report(content)

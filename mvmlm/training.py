@@ -116,9 +116,9 @@ def train(
     """Train in place, going on from the checkpoint in ``work_dir`` where there is one.
 
     The weights of the last epoch are kept, unless ``patience`` asks for the best: nothing else is selected on
-    validation data. On CPUs of one kind, with one number of threads, the result depends on data, settings and seed alone, bit for
-    bit, however often the training was interrupted; on a GPU sums are not always added in the same order, and the last
-    digits can differ.
+    validation data. On CPUs of one kind, with one number of threads, the result depends on data, settings and seed
+    alone, bit for bit, however often the training was interrupted; on a GPU sums are not always added in the same
+    order, and the last digits can differ.
 
     Parameters
     ----------

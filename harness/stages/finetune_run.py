@@ -87,4 +87,5 @@ def notes(details: dict, config: dict, method: str) -> list[str]:
     for run in details["runs"]:
         if "lost" in run:
             said.append(f"finetune: {method} cannot be trained with learning rate {run['lr']:g} ({run['lost']})")
-    return said
+        said += [f"finetune: {method}: {note}" for note in run.get("notes", ())]
+    return list(dict.fromkeys(said))

@@ -36,6 +36,7 @@ class SearchStage(Stage):
             cell = cell.model_copy(update={"seed": search.seed})
         config = PretrainStage().config(cell, facts)
         config["split"]["val_fraction"] = validation_share(cell)
+        config["training_version"] = PretrainStage.version
         space = resolved(cell)
         for path in space:
             section, _, rest = path.partition(".")

@@ -72,6 +72,8 @@ def _notes(context: Context, records: list[dict]) -> list[str]:
         notes.append(
             f"{name} does not read {', '.join(unread)}: its {len(records)} trials searched {', '.join(space)} alone"
         )
+    if (processes := context.config["train"].get("processes", 1)) > 1:
+        notes.append(f"{name}: each trial was trained by one process, where the training itself has {processes}")
     if failed := [one for one in records if one["state"] == "failed"]:
         notes.append(f"{name}: {len(failed)} of {len(records)} trials failed (the last: {failed[-1]['error']})")
     return notes

@@ -12,12 +12,14 @@ from harness.stages.search import apply_best
 from harness.stages.text import cut_notes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import numpy as np
     import pandas as pd
 
     from mvmlm.data.breast_batches import BreastData
+    from mvmlm.distributed import Group
     from mvmlm.methods import Method, Shapes
     from mvmlm.models.text_encoder import TextTokens
     from mvmlm.training import TrainConfig
@@ -75,7 +77,7 @@ def assemble(config: dict, inputs: dict[str, Path], runtime: dict) -> Assembled:
     from mvmlm.data.augment import Augmentation
     from mvmlm.data.breast_batches import BreastData
     from mvmlm.data.image_store import ImageStore, stored_breasts
-    from mvmlm.methods import build_method
+    from mvmlm.methods import METHODS, build_method
     from mvmlm.training import TrainConfig
 
     store = ImageStore.open(inputs["images"])
@@ -92,10 +94,12 @@ def assemble(config: dict, inputs: dict[str, Path], runtime: dict) -> Assembled:
             text_ids=texts and texts.ids[mine],
             text_groups=texts and texts.groups,
             labels=None if labels is None else labels[mine],
+            texts=METHODS.get(config["method"]["name"]).texts,
         )
 
+    weights = {"weights": runtime["weights"]} if "weights" in runtime else {}
     method = build_method(
-        config["method"],
+        {**config["method"], **weights},
         _shapes(store.image_size, texts),
         loss=config.get("loss"),
         seed=config["seed"],
@@ -104,41 +108,68 @@ def assemble(config: dict, inputs: dict[str, Path], runtime: dict) -> Assembled:
         method.text_tower.adopt(texts.encoder, config["text"]["lr_scale"])
     settings = dict(config["train"])
     augment = Augmentation(**settings.pop("augment", {}))
-    settings = TrainConfig(**settings, augment=augment, workers=runtime["workers"])
+    settings.pop("processes", None)
+    speed = {name: runtime[name] for name in ("workers", "checkpoint_minutes") if name in runtime}
+    settings = TrainConfig(**settings, augment=augment, **speed)
     return Assembled(method, data("train"), data("val"), settings, texts.notes if texts else ())
 
 
 def pretrain(context: Context) -> dict:
     """Train on patients of the training split and save ``model.safetensors``, ``method.json``, ``history.json``."""
-    from mvmlm.methods import save_method, source_digest
-    from mvmlm.training import train
+    from mvmlm.distributed import ALONE, run_processes
 
     config = context.config
     if "search" in context.inputs:
         config = apply_best(config, context.inputs["search"])
-    made = assemble(config, context.inputs, context.runtime)
-    history = train(
+    given = (config, context.inputs, context.runtime, context.out, context.work)
+    processes = config["train"].get("processes", 1)
+    if processes == 1:
+        summary = train_and_save(ALONE, context.report, *given)
+    else:
+        summary = run_processes(train_and_save, processes, given, threads=context.threads, report=context.report)
+    carry_licence(context.inputs["images"], context.out)
+    return summary
+
+
+def train_and_save(
+    group: Group,
+    report: Callable[[dict], None] | None,
+    config: dict,
+    inputs: dict[str, Path],
+    runtime: dict,
+    out: Path,
+    work: Path,
+) -> dict:
+    """What each process of a pretraining does; the first one saves, and its summary is the stage's."""
+    from mvmlm.methods import save_method, source_digest
+    from mvmlm.training import train
+
+    made = assemble(config, inputs, runtime)
+    trained = train(
         made.method,
         made.training,
         made.settings,
         validation=made.validation,
         seed=config["seed"],
-        work_dir=context.work,
-        on_epoch=context.report,
+        work_dir=work,
+        on_epoch=report,
+        group=group,
     )
-    save_method(made.method, context.out)
-    carry_licence(context.inputs["images"], context.out)
-    (context.out / "history.json").write_text(json.dumps(history, indent=1))
-    notes = [*made.notes]
+    if group.rank:
+        return {}
+    save_method(made.method, out)
+    (out / "history.json").write_text(json.dumps(trained.history, indent=1))
+    notes = [*made.notes, *trained.notes]
     if "labels" in config:
         notes.append(
             f"{config['method']['name']}: trained on the labels that its probe is fitted to, so the folds that choose "
             "the probe's penalty have seen them; test labels have not been seen"
         )
-    seconds = sum(record["seconds"] for record in history)
+    seconds = sum(record["seconds"] for record in trained.history)
     return {
         "breasts": len(made.training),
-        "epochs": len(history),
+        "epochs": len(trained.history),
+        "micro_batch": trained.micro_batch,
         "parameters": sum(p.numel() for p in made.method.parameters()),
         "method_source": source_digest(config["method"]["name"]),
         "seconds": seconds,

@@ -22,14 +22,14 @@ from torch import Tensor, nn
 from mvmlm.data.augment import Augmentation
 from mvmlm.data.breast_batches import BreastData
 from mvmlm.data.splits import carve_validation, has_standard_view, label_fraction
-from mvmlm.errors import ConfigError, DataError
+from mvmlm.errors import ConfigError, DataError, TrainingError
 from mvmlm.evaluation.cohort import select_cohort
 from mvmlm.evaluation.protocols import PROTOCOLS, Evaluation, as_options
 from mvmlm.evaluation.scoring import score_test
 from mvmlm.evaluation.tasks import Task
 from mvmlm.features import REPRESENTATIONS
 from mvmlm.methods import Method, Shapes
-from mvmlm.training import TrainConfig, TrainingError, train
+from mvmlm.training import TrainConfig, train
 
 if TYPE_CHECKING:
     from mvmlm.batch import Batch
@@ -352,7 +352,7 @@ class _Trainings:
             place = {"epoch": number * config.epochs + record["epoch"], "epochs": of * config.epochs}
             self.on_epoch({**record, **place, "lr_peak": lr})
 
-        history = train(
+        done = train(
             network,
             self.training,
             config,
@@ -361,15 +361,15 @@ class _Trainings:
             work_dir=self.work_dir / f"lr-{lr:g}",
             on_epoch=tell if self.on_epoch else None,
             device=self.device,
-        ).history
-        kept = min(history, key=lambda epoch: epoch["val_loss"]) if config.patience else history[-1]
+        )
         return {
             "lr": lr,
-            "epochs": len(history),
+            "epochs": len(done.history),
             "of_epochs": config.epochs,
-            "kept_epoch": kept["epoch"],
-            "val_loss": kept.get("val_loss"),
-            "seconds": sum(epoch["seconds"] for epoch in history),
+            "kept_epoch": done.kept_epoch,
+            "val_loss": done.history[done.kept_epoch - 1].get("val_loss"),
+            "seconds": sum(epoch["seconds"] for epoch in done.history),
+            "notes": done.notes,
         }
 
 

@@ -1,4 +1,4 @@
-"""Any number of positions to N tokens, and N tokens to one vector: each in several ways, so that they can be compared."""
+"""Any number of positions to N tokens, and N tokens to one vector, each in several ways that can be compared."""
 
 from __future__ import annotations
 

@@ -1,22 +1,24 @@
-"""What a GPU does with a training step of MV-MLM: images a second, memory, share of what the card can do, ours to plain.
+"""What a GPU does with a training step of MV-MLM: images a second, memory, share of the card's peak, ours to plain.
 
-Needs torch, timm and transformers beside the packages ``mvmlm`` and ``baselines``; data are noise, made on the device. In
-order: the step against float64; the card's own peak (a large bf16 matrix product) and bandwidth (a large copy); the
-batch swept for each encoder; ours against ``plain_step.py``; the sweep once more, compiled. When the time is used up the
-rest is left out, and said to be. ``--device cpu`` checks that the script runs, at a small size; it measures nothing.
+Needs torch, timm and transformers beside the packages ``mvmlm`` and ``baselines``; data are noise, made on the device.
+In order: the step against float64; the card's own peak (a large bf16 matrix product) and bandwidth (a large copy); the
+batch swept for each encoder; ours against ``plain_step.py``; the sweep once more, compiled. When the time is used up
+the rest is left out, and said to be. ``--device cpu`` tries the script out, at a small size; it measures nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
-import platform
+import math
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,9 +27,8 @@ import timm
 import torch
 import transformers
 
-from mvmlm.models.mv_mlm import MVMLM
 from tests.benchmarks.roofline import ENCODERS, SIZE, count
-from tests.benchmarks.step import Pair, Setting, alternate
+from tests.benchmarks.step import Engine, Pair, Setting, alternate, batch_of, build, noise, processor
 
 BREASTS = (2, 4, 8, 18, 32)  # 18 is the paper's
 SECONDS = 450.0  # of the 480 that it may take: the last step and the end take some
@@ -37,7 +38,7 @@ CLOSE = {"float32": (1e-4, 1e-3), "bfloat16": (0.1, 0.2)}
 """Largest differences from float64: of the loss, and of the norm of the gradient as a share of it."""
 
 
-class TimeUp(Exception):
+class TimeUpError(Exception):
     """The time is used up."""
 
 
@@ -69,9 +70,9 @@ class Bench:
     def __init__(self, said: argparse.Namespace) -> None:
         self.device, self.encoders, self.size = said.device, said.encoders, tuple(said.size)
         self.cuda = said.device == "cuda"
-        self.breasts = BREASTS if self.cuda else BREASTS[:2]
+        self.breasts, self.repeats = (BREASTS, TURNS) if self.cuda else (BREASTS[:2], 1)
         versions = {m.__name__: m.__version__ for m in (torch, timm, transformers)}
-        self.found = Found(torch.cuda.get_device_name() if self.cuda else platform.processor(), versions, self.size)
+        self.found = Found(torch.cuda.get_device_name() if self.cuda else processor(), versions, self.size)
 
     def setting(self, encoder: str, breasts: int) -> Setting:
         """The paper's model; on a CPU a toy text encoder and transformers."""
@@ -83,35 +84,32 @@ class Bench:
         yield "numerics", self.numerics
         yield "the card", self.card
         for encoder in self.encoders:
-            yield f"{encoder} eager", lambda: self.sweep(encoder, compiled=False)
+            yield f"{encoder} eager", partial(self.sweep, encoder, compiled=False)
         for encoder in reversed(self.encoders):
-            yield f"{encoder} against plain", lambda: self.against_plain(encoder, train_text=False)
+            yield f"{encoder} against plain", partial(self.against_plain, encoder, train_text=False)
         for encoder in self.encoders:
-            yield f"{encoder} compiled", lambda: self.sweep(encoder, compiled=True)
-        yield f"{self.encoders[-1]} against plain, text trained", lambda: self.against_plain(
-            self.encoders[-1], train_text=True
-        )
+            yield f"{encoder} compiled", partial(self.sweep, encoder, compiled=True)
+        last = self.encoders[-1]
+        yield f"{last} against plain, text trained", partial(self.against_plain, last, train_text=True)
 
     def numerics(self) -> None:
         """Ours in float32 and bf16 against the plain model in float64, from the same weights."""
         setting = replace(Setting().small().still(), breasts=4, **CHECK)
-        with exact_float32():
-            for kind in CLOSE:
-                autocast = None if kind == "float32" else torch.bfloat16
-                pair = Pair(setting, train_text=False, device=self.device, autocast=autocast)
-                ours, plain = pair.gradients()
-                apart = {
-                    "loss": ours[0], "loss_float64": plain[0], "gradient": ours[1], "gradient_float64": plain[1],
-                }  # fmt: skip
-                self.found.numerics[kind] = apart
-                loss, norm = abs(ours[0] - plain[0]), abs(ours[1] / plain[1] - 1)
-                print(
-                    f"numerics, {kind} against float64: loss {ours[0]:.6f} and {plain[0]:.6f}, norm of the gradient "
-                    f"{ours[1]:.6f} and {plain[1]:.6f}",
-                    flush=True,
-                )
-                if not (loss <= CLOSE[kind][0] and norm <= CLOSE[kind][1]):
-                    raise SystemExit(f"gpu: {kind} is off by {loss:.1e} and {norm:.1e}, more than {CLOSE[kind]}")
+        for kind, precision in (("float32", "fp32"), ("bfloat16", "bf16")):
+            with exact_float32():
+                pair = Pair(setting, train_text=False, device=self.device, precision=precision)
+                ours, wanted = pair.ours.gradient(), in_float64(pair)
+            self.found.numerics[kind] = {
+                "loss": ours[0], "loss_float64": wanted[0], "gradient": ours[1], "gradient_float64": wanted[1],
+            }  # fmt: skip
+            print(
+                f"numerics, {kind} against float64: loss {ours[0]:.6f} and {wanted[0]:.6f}, norm of the gradient "
+                f"{ours[1]:.6f} and {wanted[1]:.6f}",
+                flush=True,
+            )
+            apart = abs(ours[0] - wanted[0]), abs(ours[1] / wanted[1] - 1)
+            if not (apart[0] <= CLOSE[kind][0] and apart[1] <= CLOSE[kind][1]):
+                raise SystemExit(f"gpu: {kind} is off by {apart[0]:.1e} and {apart[1]:.1e}, more than {CLOSE[kind]}")
 
     def card(self) -> None:
         """Measured peak of bf16 matrix products, and bandwidth of a copy (bytes read and written)."""
@@ -148,13 +146,10 @@ class Bench:
         work = count(encoder, self.size, self.setting(encoder, 2))
         peak, bandwidth = self.found.peak_tflops * 1e12, self.found.bandwidth_gb * 1e9
         for breasts in self.breasts:
-            try:
-                row = self.row(encoder, breasts, compiled=compiled)
-            except torch.OutOfMemoryError:
+            row = self.if_it_fits(partial(self.row, encoder, breasts, compiled=compiled))
+            if row is None:
                 print(f"{encoder}, {breasts} breasts: does not fit", flush=True)
                 break
-            finally:
-                self.empty()
             row["gflop_an_image"] = work.flops() / 1e9
             row["share_of_peak"] = row["images_per_s"] * work.flops() / peak
             row["share_possible"] = {
@@ -165,20 +160,23 @@ class Bench:
 
     def row(self, encoder: str, breasts: int, *, compiled: bool) -> dict[str, Any]:
         """One batch: steps of ours for some two seconds."""
-        pair = Pair(self.setting(encoder, breasts), train_text=False, device=self.device, autocast=torch.bfloat16)
-        pair.plain.to("meta"), pair.drop_plain()
+        setting = self.setting(encoder, breasts)
+        method = build(setting).to(self.device)
+        images, _, mask = noise(setting, self.device)
+        states = torch.randn(*mask.shape, setting.text_width, device=self.device)
+        engine = Engine(method, batch_of(images, states, mask), "bf16")
         if compiled:
-            compile_parts(pair.ours)
+            method.encoder.net.compile()  # as the setting ``train.compile`` does
         started = time.perf_counter()
         for _ in range(3):
-            pair.ours_step()
+            engine.step()
         warm = time.perf_counter() - started
         if self.cuda:
             torch.cuda.reset_peak_memory_stats()
         times: list[float] = []
-        while len(times) < TURNS or (self.cuda and sum(times) < 2.0 and len(times) < 100):
+        while len(times) < self.repeats or (self.cuda and sum(times) < 2.0 and len(times) < 100):
             started = time.perf_counter()
-            pair.ours_step()
+            engine.step()
             times.append(time.perf_counter() - started)
         return {
             "encoder": encoder,
@@ -193,32 +191,46 @@ class Bench:
     def against_plain(self, encoder: str, *, train_text: bool) -> None:
         """Ours in bf16 and the plain one in float32 take turns, on the largest batch that both hold."""
         for breasts in (4, 2):
-            try:
-                setting = self.setting(encoder, breasts)
-                pair = Pair(setting, train_text=train_text, device=self.device, autocast=torch.bfloat16)
-                times = alternate({"plain": pair.plain_step, "ours": pair.ours_step}, TURNS)
-            except torch.OutOfMemoryError:
-                pair = None
-                self.empty()
+            found = self.if_it_fits(partial(self.turns, encoder, breasts, train_text=train_text))
+            if found is None:
                 continue
-            plain, ours = (median(times[name].wall) for name in ("plain", "ours"))
-            row = {
-                "encoder": encoder, "breasts": breasts, "text": "trained" if train_text else "frozen",
-                "plain_s": plain, "ours_s": ours, "ratio": plain / ours,
-            }  # fmt: skip
-            self.found.against_plain.append(row)
+            plain, ours = found
+            text = "trained" if train_text else "frozen"
+            row = {"encoder": encoder, "breasts": breasts, "text": text, "plain_s": plain, "ours_s": ours}
+            self.found.against_plain.append({**row, "ratio": plain / ours})
             print(
-                f"{encoder} against plain, text {row['text']}, {breasts} breasts a step: {plain:.3f} s and {ours:.3f} s "
-                f"(medians of {TURNS}, taking turns), ratio {row['ratio']:.2f}",
+                f"{encoder} against plain, text {text}, {breasts} breasts a step: {plain:.3f} s and {ours:.3f} s "
+                f"(medians of {self.repeats}, taking turns), ratio {plain / ours:.2f}",
                 flush=True,
             )
-            break
-        self.empty()
+            return
+        print(f"{encoder} against plain: not even 2 breasts fit", flush=True)
 
-    def empty(self) -> None:
-        """Give memory back."""
-        if self.cuda:
-            torch.cuda.empty_cache()
+    def turns(self, encoder: str, breasts: int, *, train_text: bool) -> tuple[float, float]:
+        """Median seconds of a step, plain and ours."""
+        pair = Pair(self.setting(encoder, breasts), train_text=train_text, device=self.device, precision="bf16")
+        times = alternate({"plain": pair.plain_step, "ours": pair.ours.step}, self.repeats)
+        return median(times["plain"].wall), median(times["ours"].wall)
+
+    def if_it_fits(self, work: Callable[[], Any]) -> Any:
+        """What ``work`` gives, or None where memory is short; its memory is given back."""
+        try:
+            return work()
+        except torch.OutOfMemoryError:
+            return None
+        finally:
+            gc.collect()
+            if self.cuda:
+                torch.cuda.empty_cache()
+
+
+def in_float64(pair: Pair) -> tuple[float, float]:
+    """Loss and norm of the gradient of the plain model, in float64."""
+    images, text, mask = pair.given
+    plain = pair.plain.double()
+    loss = plain(images.double(), text, mask)
+    loss.backward()
+    return float(loss.detach()), float(torch.nn.utils.clip_grad_norm_(plain.parameters(), math.inf))
 
 
 @contextmanager
@@ -232,10 +244,10 @@ def exact_float32() -> Iterator[None]:
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """`TimeUp` from within whatever runs when the time is used up."""
+    """`TimeUpError` from within whatever runs when the time is used up."""
 
     def stop(*_: Any) -> None:
-        raise TimeUp
+        raise TimeUpError
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -244,12 +256,6 @@ def time_limit(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-
-
-def compile_parts(method: MVMLM) -> None:
-    """Compile the network's three parts; what is between them looks at which views there are."""
-    for part in (method.encoder, method.image, method.text):
-        part.compile()
 
 
 def line(row: dict[str, Any]) -> str:
@@ -289,7 +295,7 @@ def main(argv: Sequence[str] = ()) -> int:
             for name, work in bench.parts():
                 work()
                 left.remove(name)
-    except TimeUp:
+    except TimeUpError:
         print(f"the {said.seconds:.0f} s are used up; left out or cut off: {', '.join(left)}")
     bench.found.left_out, bench.found.seconds = left, time.perf_counter() - started
     if said.out:

@@ -21,9 +21,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from mvmlm.batch import Batch
-from mvmlm.methods import Shapes
-from mvmlm.models.mv_mlm import MVMLM
-from tests.benchmarks.step import LOSS, Setting
+from tests.benchmarks.step import Setting, build
 
 ENCODERS = ("resnet34", "tf_efficientnet_b5")
 SIZE = (1520, 912)
@@ -118,9 +116,7 @@ def count(encoder: str, size: tuple[int, int], setting: Setting) -> Work:
         Of the transformers and the texts; its encoder and size play no part.
     """
     setting = replace(setting, encoder=encoder, size=size)
-    options = MVMLM.Options(encoder=encoder, text_tokens=setting.model["tokens"], **setting.model)
-    shapes = Shapes(size, setting.text_width, setting.length)
-    method = MVMLM.build(options, shapes, LOSS).to("meta", torch.bfloat16).train()
+    method = build(setting).to("meta", torch.bfloat16).train()
     batch = Batch(
         images=torch.empty(1, 2, 1, *size, device="meta", dtype=torch.bfloat16),
         view_mask=torch.ones(1, 2, dtype=torch.bool),

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import os
 import platform
 import time
@@ -18,14 +17,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
+from types import SimpleNamespace
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import BertConfig
 
 from mvmlm.batch import Batch
+from mvmlm.distributed import Group
 from mvmlm.methods import Shapes
 from mvmlm.models.mv_mlm import MVMLM
+from mvmlm.models.text_tower import backbone_config
+from mvmlm.optimiser import Optimiser
+from mvmlm.training_step import Step
 from tests.benchmarks.plain_step import PlainMVMLM, plain_step
 
 LOSS = {"ii_weight": 1.0, "same_report": "mask", "same_patient": "mask", "temperature": 0.07, "learn_temperature": True}
@@ -84,67 +89,97 @@ class Setting:
         )
 
 
+class Engine:
+    """The project's own step: its gradient, clipping and optimiser, as a training has them.
+
+    Parameters
+    ----------
+    method : MVMLM
+    batch : Batch
+        The same in every step, on the device.
+    precision : {'fp32', 'bf16'}
+    """
+
+    def __init__(self, method: MVMLM, batch: Batch, precision: str = "fp32") -> None:
+        self.method, self.batch = method.train(), batch
+        device = batch.images.device
+        self._optimiser = Optimiser(method, SimpleNamespace(lr=5e-5, weight_decay=1e-4, layer_decay=1.0)).adamw
+        scaler = torch.amp.GradScaler(device.type, enabled=False)
+        self._step = Step(method, group=Group(), device=device, precision=precision, micro_batch=0, scaler=scaler)
+
+    def gradient(self) -> tuple[float, float]:
+        """The loss and the norm of its gradient, which is clipped to 1."""
+        self._optimiser.zero_grad(set_to_none=True)
+        count = len(self.batch)
+        loss, _ = self._step(np.arange(count), [count], self.batch, lambda _: self.batch)
+        return loss, float(torch.nn.utils.clip_grad_norm_(self._step.weights, 1.0))
+
+    def step(self) -> float:
+        """One step; the loss."""
+        loss, _ = self.gradient()
+        self._optimiser.step()
+        return loss
+
+
 class Pair:
-    """Ours and the plain one, with the same weights, on the same noise, with an optimiser each.
+    """Ours and the plain one, with the same weights, on the same noise.
 
     Parameters
     ----------
     train_text : bool
         Whether the text encoder is trained in both.
-    autocast : torch.dtype, optional
-        What ours computes in; the plain one stays in float32.
+    precision : {'fp32', 'bf16'}
+        Of ours; the plain one stays in float32.
 
     Attributes
     ----------
-    ours : MVMLM
+    ours : Engine
     plain : PlainMVMLM
+    given : tuple of Tensor
+        Images, token ids and mask, for the plain one.
     """
 
-    def __init__(
-        self, setting: Setting, *, train_text: bool, device: str = "cpu", autocast: torch.dtype | None = None
-    ) -> None:
+    def __init__(self, setting: Setting, *, train_text: bool, device: str = "cpu", precision: str = "fp32") -> None:
         torch.manual_seed(0)
-        bert, length = setting.bert(), setting.length
-        self.device, self.autocast = device, autocast
+        bert = setting.bert()
         self.plain = PlainMVMLM(
-            setting.encoder, setting.size, bert, train_text=train_text, length=length, **setting.model
+            setting.encoder, setting.size, bert, train_text=train_text, length=setting.length, **setting.model
         ).to(device)
-        shapes = Shapes(setting.size, bert.hidden_size, length, _backbone(bert) if train_text else None)
-        options = MVMLM.Options(encoder=setting.encoder, text_tokens=setting.model["tokens"], **setting.model)
-        self.ours = MVMLM.build(options, shapes, LOSS).to(device)
-        copy_weights(self.plain, self.ours)
+        method = build(setting, backbone=backbone_config(self.plain.bert) if train_text else None).to(device)
+        copy_weights(self.plain, method)
         self.given = noise(setting, device)
-        self.batch = self._batch(kept=not train_text)
-        self._optimisers = [optimiser(model) for model in (self.ours, self.plain)]
-        self.ours.train(), self.plain.train()
+        images, text, mask = self.given
+        if not train_text:  # once, as the stage `text` does
+            with torch.no_grad():
+                text = self.plain.eval().bert(input_ids=text, attention_mask=mask.long()).last_hidden_state
+        self.ours = Engine(method, batch_of(images, text, mask), precision)
+        self._optimiser = torch.optim.AdamW(
+            [p for p in self.plain.parameters() if p.requires_grad], lr=5e-5, weight_decay=1e-4
+        )
+        self.plain.train()
 
     def losses(self) -> tuple[float, float]:
         """Ours and the plain one's, in training mode."""
         with torch.no_grad():
-            return float(self.ours.loss(self.batch)[0]), float(self.plain(*self.given))
-
-    def ours_step(self) -> float:
-        """One step; the loss."""
-        images = self.batch.images
-        with torch.autocast(images.device.type, self.autocast, enabled=self.autocast is not None):
-            loss, _ = self.ours.loss(self.batch)
-        self._optimisers[0].zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_([p for p in self.ours.parameters() if p.requires_grad], 1.0)
-        self._optimisers[0].step()
-        return float(loss.detach())
+            return float(self.ours.method.loss(self.ours.batch)[0]), float(self.plain(*self.given))
 
     def plain_step(self) -> float:
         """One step; the loss."""
-        return plain_step(self.plain, self._optimisers[1], *self.given)
+        return plain_step(self.plain, self._optimiser, *self.given)
 
-    @torch.no_grad()
-    def _batch(self, *, kept: bool) -> Batch:
-        images, text, mask = self.given
-        if kept:  # once, as the stage `text` does; its files hold half precision
-            text = self.plain.eval().bert(input_ids=text, attention_mask=mask.long()).last_hidden_state
-        who = torch.arange(len(images), device=images.device)
-        return Batch(images, torch.ones_like(images[:, :, 0, 0, 0], dtype=torch.bool), who, text, mask, who)
+
+def build(setting: Setting, *, backbone: dict | None = None) -> MVMLM:
+    """Ours, with fresh weights; with a ``backbone`` the text encoder is trained in it."""
+    shapes = Shapes(setting.size, setting.text_width, setting.length, backbone)
+    options = MVMLM.Options(encoder=setting.encoder, text_tokens=setting.model["tokens"], **setting.model)
+    return MVMLM.build(options, shapes, LOSS)
+
+
+def batch_of(images: Tensor, text: Tensor, mask: Tensor) -> Batch:
+    """Breasts of different patients with different reports."""
+    who = torch.arange(len(images), device=images.device)
+    there = torch.ones(images.shape[:2], dtype=torch.bool, device=images.device)
+    return Batch(images=images, view_mask=there, patient=who, text=text, text_mask=mask, text_id=who)
 
 
 def noise(setting: Setting, device: str) -> tuple[Tensor, Tensor, Tensor]:
@@ -152,11 +187,6 @@ def noise(setting: Setting, device: str) -> tuple[Tensor, Tensor, Tensor]:
     images = torch.rand(setting.breasts, 2, 1, *setting.size, device=device)
     ids = torch.randint(WORDS, (setting.breasts, setting.length), device=device)
     return images, ids, torch.ones_like(ids, dtype=torch.bool)
-
-
-def optimiser(model: nn.Module) -> torch.optim.Optimizer:
-    """AdamW over what is trained."""
-    return torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-5, weight_decay=1e-4)
 
 
 def copy_weights(source: PlainMVMLM, target: MVMLM) -> None:
@@ -208,7 +238,7 @@ def alternate(ways: dict[str, Callable[[], float]], repeats: int) -> dict[str, T
 def compare(setting: Setting, repeats: int, *, train_text: bool) -> dict[str, Times]:
     """Times of ``ours`` and ``plain``."""
     pair = Pair(setting, train_text=train_text)
-    return alternate({"plain": pair.plain_step, "ours": pair.ours_step}, repeats)
+    return alternate({"plain": pair.plain_step, "ours": pair.ours.step}, repeats)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -270,11 +300,6 @@ def processor() -> str:
     except (OSError, StopIteration):
         name = platform.processor() or platform.machine()
     return f"{name}, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores"
-
-
-def _backbone(bert: BertConfig) -> dict:
-    said = json.loads(bert.to_json_string(use_diff=False))
-    return {name: value for name, value in said.items() if name != "_name_or_path"}
 
 
 if __name__ == "__main__":

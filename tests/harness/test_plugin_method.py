@@ -80,7 +80,7 @@ def test_an_installed_method_is_listed_and_runs_to_its_table(harness, installed)
     done = harness.run(*sets, **with_package(installed))
     assert done.returncode == 0, done.stderr + done.stdout
     table = (harness.folder / "results" / "predictive_views" / "demo.md").read_text()
-    assert "prediction_weight" in table.replace("\\_", "_") and "mass" in table
+    assert "| prediction weight | mass" in table and "\n| 0.5 | " in table and "0 (ref)" in table
     assert len(harness.stages("pretrain")) == 2
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from harness.cell_choice import choose_cell
+from harness.cli import main
 from harness.cli.profile import _table
 from mvmlm.errors import ConfigError
 from mvmlm.profile import Profile, Row
@@ -27,20 +29,18 @@ def test_a_cell_is_measured_with_its_own_settings_and_data(harness):
         assert word in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
     (trace,) = (harness.folder / "results" / "micro").glob("demo.*.trace.json")
-    names = {event.get("name") for event in json.loads(trace.read_text())["traceEvents"]}
-    assert {"mvmlm/forward", "mvmlm/forward/encoder", "mvmlm/optimiser"} <= names
+    names = {str(event.get("name")) for event in json.loads(trace.read_text())["traceEvents"]}
+    named = {name for name in names if name.startswith("mvmlm/")}
+    assert {"mvmlm/forward", "mvmlm/forward/encoder", "mvmlm/optimiser"} <= named
     assert harness.stages("text") and not harness.stages("pretrain"), "what it reads is kept, what it trains is not"
-    again = harness("profile", str(harness.ablation), "--steps", "1", "--trace", "mine/step.json", COLUMNS="80")
-    assert again.returncode == 0, again.stderr
-    assert "tokens=2" in again.stdout and "images " not in again.stdout.splitlines()[0]
-    assert (harness.folder / "mine" / "step.json").is_file()
 
 
-def test_a_trace_that_cannot_be_written_is_said_before_anything_is_done(harness):
-    (harness.folder / "file").write_text("")
-    refused = harness("profile", str(harness.ablation), "--trace", "file/step.json")
-    assert refused.returncode == 2
-    assert refused.stderr.strip() == "error: file/step.json: the trace cannot be written (File exists)"
+def test_a_trace_that_cannot_be_written_is_said_before_anything_is_done(harness, monkeypatch, capsys):
+    monkeypatch.chdir(harness.folder)
+    Path("file").write_text("")
+    command = ["profile", "--home", str(harness.home), str(harness.ablation), "--trace", "file/step.json"]
+    assert main(command) == 2
+    assert capsys.readouterr().err.strip() == "error: file/step.json: the trace cannot be written (File exists)"
     assert not harness.stages("*")
 
 
@@ -69,7 +69,7 @@ def test_a_cell_is_found_by_coordinates_and_by_any_setting(plan, said, tokens):
 
 
 def test_cells_of_one_training_and_seeds_of_it_count_as_one(plan):
-    made = plan(AXES, tasks=("mass", "density"), seeds=(3, 4))
+    made = plan(AXES, tasks=("mass", "malignancy"), seeds=(3, 4))
     found = choose_cell(made, ["tokens=2"])
     assert found is made.cells[0] and found.cell.config.seed == 3
     assert choose_cell(made, ["tokens=2", "seed=4"]).cell.config.seed == 4

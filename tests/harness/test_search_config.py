@@ -38,6 +38,7 @@ WRONG_SPACES = {
     "an option of no method": ({"method.tokns": [2, 4]}, "did you mean 'method.tokens'?"),
     "another section": ({"data.split_seed": [0, 1]}, "only settings under train, loss, method can"),
     "the arm": ({"method.name": ["mvmlm", "clip"]}, "is the arm itself; make it an axis"),
+    "what all trials share": ({"train.processes": [1, 2]}, "each is trained by one process"),
     "what changes nothing": ({"train.workers": [0, 1]}, "changes no result"),
     "low above high": ({"train.lr": {"low": 0.1, "high": 0.01}}, "low is 0.1 and high 0.01; low must be below high"),
     "low at high": ({"train.lr": {"low": 0.1, "high": 0.1}}, "low must be below high"),

@@ -32,9 +32,8 @@ def step_of(method, micro_batch: int) -> Step:
 
 def in_double(batch):
     moved = batch.to("cpu")
-    texts = {k: v.double() for k in ("text", "other_text") if (v := getattr(moved, k)) is not None}
-    labels = None if moved.labels is None else moved.labels.double()
-    return replace(moved, images=moved.images.double(), labels=labels, **texts)
+    names = ("images", "text", "other_text", "labels")
+    return replace(moved, **{k: v.double() for k in names if (v := getattr(moved, k)) is not None})
 
 
 def gradient(name: str, micro_batch: int, rows, data, **options):
@@ -211,7 +210,7 @@ def vanish(group: Group, report) -> None:
 
 
 def test_a_killed_process_is_noticed():
-    with pytest.raises(MvmlmError, match=r"one of 2 training processes ended by itself \(exit code -9\)"):
+    with pytest.raises(MvmlmError, match=r"one of 2 training processes was killed \(exit code -9\)"):
         run_processes(vanish, 2, threads=2, report=lambda told: None)
 
 

@@ -12,14 +12,14 @@ import torch
 
 from mvmlm.batch import Batch
 from mvmlm.data.augment import Augmentation
-from mvmlm.errors import ConfigError, DataError
+from mvmlm.errors import ConfigError, DataError, TrainingError
 from mvmlm.evaluation import finetune
 from mvmlm.evaluation.cohort import select_cohort
 from mvmlm.evaluation.finetune import Classifier, FineTuned, FineTuneOptions, fine_tune, granted_breasts, parts
 from mvmlm.evaluation.protocols import PROTOCOLS
 from mvmlm.evaluation.tasks import TASKS
 from mvmlm.methods import METHODS, Shapes
-from mvmlm.training import TrainingError
+from mvmlm.training import Trained
 from tests.mvmlm.evaluation.synthetic import breast_table
 from tests.mvmlm.toy_breasts import SIZE, small_batch, small_method, toy_store
 
@@ -79,7 +79,7 @@ def assert_same(one: FineTuned, other: FineTuned) -> None:
 
 @pytest.mark.parametrize("name", ["mvmlm", "supervised"])
 def test_it_learns_what_can_be_learnt(name, women, tmp_path):
-    options = replace(OPTIONS, epochs=12, patience=6)
+    options = replace(OPTIONS, epochs=8, patience=4)
     found = tuned(women, tmp_path, name=name, options=options, representation="tokens_max")
     result = judged(women, found)
     assert result.metrics["auc@breast"] > 0.95
@@ -97,9 +97,9 @@ class MachineGoneError(Exception):
     """What stops a training in the middle."""
 
 
-@pytest.mark.parametrize("after", [1, 3, 5])
-def test_an_interrupted_one_goes_on_and_ends_with_the_same_numbers(after, women, tmp_path):
-    options = replace(OPTIONS, patience=0)
+@pytest.mark.parametrize(("after", "patience"), [(3, 0), (5, 0), (2, 1)])
+def test_an_interrupted_one_goes_on_and_ends_with_the_same_numbers(after, patience, women, tmp_path):
+    options = replace(OPTIONS, patience=patience)
     whole = tuned(women, tmp_path / "whole", options=options)
     again: list[int] = []
 
@@ -110,7 +110,8 @@ def test_an_interrupted_one_goes_on_and_ends_with_the_same_numbers(after, women,
     with pytest.raises(MachineGoneError):
         tuned(women, tmp_path / "pieces", options=options, on_epoch=stop)
     assert_same(whole, tuned(women, tmp_path / "pieces", options=options, on_epoch=lambda r: again.append(r["epoch"])))
-    assert again == list(range(after + 1, 9)), "two learning rates of four epochs, counted through"
+    if not patience:
+        assert again == list(range(after + 1, 9)), "two learning rates of four epochs, counted through"
 
 
 def test_the_method_that_is_given_stays_as_it_is(women, tmp_path):
@@ -164,7 +165,8 @@ def scripted(losses: dict[float, list[float]], seen: list):
             network.head.bias.fill_(config.lr)
             network.head.weight.zero_()
         history = [{"epoch": i, "val_loss": v, "seconds": 1.0} for i, v in enumerate(losses[config.lr], 1)]
-        return type("Trained", (), {"history": history, "notes": []})
+        kept = min(history, key=lambda epoch: epoch["val_loss"]) if config.patience else history[-1]
+        return Trained(history, [f"noted at {config.lr:g}"], 0, kept["epoch"])
 
     return train
 
@@ -179,6 +181,7 @@ def test_the_learning_rate_with_the_lowest_validation_loss_is_chosen(women, tmp_
     assert (found.scores == 0.25).all(), "the test breasts are scored by its network"
     (chosen,) = [run for run in found.details["runs"] if "chosen" in run]
     assert (chosen["kept_epoch"], chosen["val_loss"], chosen["epochs"]) == (2, 0.4, 3)
+    assert chosen["notes"] == ["noted at 0.25"]
     last = tuned(women, tmp_path, options=replace(options, patience=0))
     assert last.details["lr"] == 0.125, "without patience the last epoch's loss counts: its weights are kept"
 
@@ -216,12 +219,12 @@ def test_a_learning_rate_that_diverges_is_left_out_and_said(women, tmp_path, mon
 
 def test_early_stopping_keeps_the_weights_of_the_lowest_validation_loss(women, tmp_path):
     """Scored with the weights of the kept epoch: those of a training that simply ends there at that rate."""
-    options = replace(OPTIONS, lrs=(0.02,), epochs=12, patience=2)
+    options = replace(OPTIONS, lrs=(0.02,), epochs=8, patience=2)
     (record,) = tuned(women, tmp_path, options=options).details["runs"]
     losses: list[float] = []
     tuned(women, tmp_path / "again", options=options, on_epoch=lambda epoch: losses.append(epoch["val_loss"]))
     assert record["val_loss"] == min(losses) == losses[record["kept_epoch"] - 1]
-    assert record["epochs"] == min(12, record["kept_epoch"] + 2)
+    assert record["epochs"] == min(8, record["kept_epoch"] + 2)
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.5, 1.0])

@@ -45,7 +45,8 @@ def kept_states(source, folder, count=8):
     encode_texts(reports(count), str(source), 32, folder, device="cpu")
     tokens = TextTokens.open(folder)
     store, breasts = toy_store(count)
-    return BreastData(store, breasts, text=tokens, text_ids=np.array([tokens.id_of(t) for t in reports(count)]))
+    ids = np.array([tokens.id_of(t) for t in reports(count)])
+    return BreastData(store, breasts, text=tokens, text_ids=ids, texts=2)
 
 
 @pytest.mark.parametrize("source", ["tiny_bert", "small"])
