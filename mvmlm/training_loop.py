@@ -141,13 +141,14 @@ class Loop:
         self._finite("loss", loss, epoch, number, rows)
         if number == first + averaged - 1:
             with record_function("mvmlm/optimiser"):
-                self._optimise(epoch, number, rows)
+                self._optimise(epoch, first, rows)
         self.done += 1
         for name, value in {"loss": loss, **logs}.items():
             self.sums[name] = self.sums.get(name, 0.0) + value / self.steps
         self.sums["images"] = self.sums.get("images", 0) + int(relations.view_mask.sum())
 
     def _optimise(self, epoch: int, number: int, rows: np.ndarray) -> None:
+        """The step of the batches that began with ``number``."""
         weights = self.step.weights
         self.optimiser.set_rate(self._rate(number))
         self.scaler.unscale_(self.optimiser.adamw)

@@ -8,6 +8,7 @@ from harness.stages.finetune import FineTuneStage
 from harness.stages.images import ImagesStage
 from harness.stages.pretrain import PretrainStage
 from harness.stages.reports import ReportsStage
+from harness.stages.search import SearchStage
 from harness.stages.text import TextStage
 
 STAGES: dict[str, Stage] = {
@@ -17,6 +18,7 @@ STAGES: dict[str, Stage] = {
         ImagesStage(),
         ReportsStage(),
         TextStage(),
+        SearchStage(),
         PretrainStage(),
         FineTuneStage(),
         FeaturesStage(),

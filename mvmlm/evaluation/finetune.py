@@ -16,23 +16,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
 
 from mvmlm.data.augment import Augmentation
 from mvmlm.data.breast_batches import BreastData
-from mvmlm.data.splits import carve_validation, has_standard_view, label_fraction
 from mvmlm.errors import ConfigError, DataError, TrainingError
+from mvmlm.evaluation.classifier import Classifier, mean_logit
 from mvmlm.evaluation.cohort import select_cohort
+from mvmlm.evaluation.finetune_parts import counts, granted_breasts, parts, scored_breasts
 from mvmlm.evaluation.protocols import PROTOCOLS, Evaluation, as_options
 from mvmlm.evaluation.scoring import score_test
 from mvmlm.evaluation.tasks import Task
-from mvmlm.features import REPRESENTATIONS
 from mvmlm.methods import Method, Shapes
 from mvmlm.training import TrainConfig, train
 
 if TYPE_CHECKING:
-    from mvmlm.batch import Batch
     from mvmlm.data.image_store import ImageStore
 
 
@@ -92,70 +89,6 @@ class FineTuneOptions:
             augment=self.augment,
             workers=workers,
         )
-
-
-class Classifier(Method):
-    """A method's image side and a linear head on what the linear probe reads: a logit a view.
-
-    The head sees ``representation`` through a LayerNorm without weights: the entries of an embedding of unit length
-    are so small (1/√E) that a head would hardly move at an encoder's learning rate. The probe standardises for that
-    reason, by statistics of the data; here those would be stale as soon as the encoder moves.
-    """
-
-    @dataclass(frozen=True)
-    class Options:
-        """What it is made of: a method, used as it is and not copied, and one of `REPRESENTATIONS`."""
-
-        method: Method
-        representation: str = "embedding"
-
-    def __init__(self, options: Options, shapes: Shapes) -> None:
-        super().__init__()
-        if options.representation not in REPRESENTATIONS:
-            known = ", ".join(REPRESENTATIONS)
-            raise ConfigError(f"eval.representation is {options.representation!r}; known: {known}")
-        self.method, self.representation = options.method.eval(), options.representation
-        with torch.no_grad():
-            width = self._read(self.encode_image(torch.zeros(1, 1, 1, *shapes.image_size))).shape[-1]
-        self.head = nn.Linear(width, 1)
-
-    @classmethod
-    def build(cls, options: Options, shapes: Shapes, loss: dict | None = None) -> Classifier:
-        return cls(options, shapes)
-
-    def encode_image(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        return self.method.encode_image(images)
-
-    def outputs(self, batch: Batch) -> dict[str, Tensor]:
-        """Logits of the views, shape (B, V); those of missing views mean nothing."""
-        return {"logits": self._logits(self.method.encode_present(batch))}
-
-    def objective(self, outputs: dict[str, Tensor], batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        """Binary cross-entropy of the mean over the views that exist."""
-        return F.binary_cross_entropy_with_logits(mean_logit(outputs["logits"], batch.view_mask), batch.labels), {}
-
-    def freeze_unread(self, shapes: Shapes) -> int:
-        """Freeze what the logits do not depend on, such as a text encoder; returns the number of weights left."""
-        self.eval()
-        self._logits(self.encode_image(torch.zeros(1, 1, 1, *shapes.image_size))).sum().backward()
-        for weight in self.parameters():
-            weight.requires_grad_(weight.grad is not None)
-            weight.grad = None
-        return sum(weight.numel() for weight in self.parameters() if weight.requires_grad)
-
-    def _logits(self, encoded: tuple[Tensor, Tensor]) -> Tensor:
-        return self.head(self._read(encoded)).squeeze(-1).float()
-
-    def _read(self, encoded: tuple[Tensor, Tensor]) -> Tensor:
-        tokens, embedding = encoded
-        picked = (embedding if self.representation == "embedding" else tokens.amax(dim=2)).float()
-        return F.layer_norm(picked, picked.shape[-1:])
-
-
-def mean_logit(logits: Tensor, view_mask: Tensor) -> Tensor:
-    """Logits (B, V) and which views exist (B, V) to the mean over those, shape (B,)."""
-    there = view_mask.to(logits.dtype)
-    return (logits * there).sum(dim=1) / there.sum(dim=1).clamp(min=1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,57 +178,10 @@ def fine_tune(
             "chosen_by": "validation" if len(validation) else "default",
             "lr": next(record["lr"] for record in runs if "chosen" in record),
             "runs": runs,
-            "parts": {"train": _counts(training), "validation": _counts(validation)},
+            "parts": {"train": counts(training), "validation": counts(validation)},
             "scored": len(test),
         },
     )
-
-
-def granted_breasts(breasts: pd.DataFrame, task: Task, fraction: float, seed: int) -> pd.DataFrame:
-    """Training breasts, with ``label``, of the patients that the fraction grants: those of `select_cohort`.
-
-    Nothing of a test breast is looked at.
-    """
-    mine = breasts[(breasts["split"] == "train").fillna(False).to_numpy(dtype=bool)]
-    label = task.labels(mine)
-    patients = label_fraction(mine, label, fraction, seed)
-    kept = label.notna().to_numpy() & has_standard_view(mine) & mine["patient_id"].isin(patients).to_numpy()
-    found = mine.assign(label=label)[kept].sort_index(kind="stable").astype({"label": bool})
-    if found["label"].nunique() < 2:
-        what = f"only {'positives' if found['label'].iloc[0] else 'negatives'}" if len(found) else "no labelled breast"
-        raise DataError(
-            f"task {task.name}: the training set (fraction {fraction:g}) holds {what} "
-            f"({len(found)} breasts of {found['patient_id'].nunique()} patients): raise eval.fraction or leave the "
-            "task out"
-        )
-    return found
-
-
-def scored_breasts(breasts: pd.DataFrame, task: Task) -> pd.DataFrame:
-    """Test breasts with a standard view, whatever their label."""
-    testing = (breasts["split"] == "test").fillna(False).to_numpy(dtype=bool)
-    found = breasts[testing & has_standard_view(breasts)].sort_index(kind="stable")
-    if found.empty:
-        raise DataError(
-            f"task {task.name}: the test set holds no breast with a usable view: enlarge the test set or leave the "
-            "task out"
-        )
-    return found
-
-
-def parts(granted: pd.DataFrame, share: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Training and validation part: by patient, the same share of those with a positive breast and of those without.
-
-    Both parts hold both classes. Where there are fewer than two patients of either kind that cannot be: the validation
-    part is empty then, and all patients train.
-    """
-    positive = granted["label"].groupby(granted["patient_id"]).any()
-    kinds = [positive.index[positive == kind] for kind in (False, True)]
-    if min(map(len, kinds)) < 2:
-        return granted, granted.iloc[:0]
-    kept = frozenset().union(*(carve_validation(patients, share, seed) for patients in kinds))
-    held = granted["patient_id"].isin(kept)
-    return granted[~held], granted[held]
 
 
 def _classifier(method: Method, store: ImageStore, representation: str, seed: int) -> tuple[Classifier, int]:
@@ -387,15 +273,6 @@ def _scores(network: Classifier, data: BreastData, batch_size: int, device: str)
         batch = data.batch(rows).to(target)
         found.append(mean_logit(network.outputs(batch)["logits"].double(), batch.view_mask).cpu().numpy())
     return np.concatenate(found)
-
-
-def _counts(rows: pd.DataFrame) -> dict[str, int]:
-    return {
-        "breasts": len(rows),
-        "patients": int(rows["patient_id"].nunique()),
-        "positive": int(rows["label"].sum()),
-        "positive_patients": int(rows.loc[rows["label"], "patient_id"].nunique()),
-    }
 
 
 @dataclass(frozen=True)

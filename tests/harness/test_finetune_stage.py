@@ -67,10 +67,10 @@ def test_rows_without_image_are_the_same_below_both_protocols(plan):
                 "epochs=3",
                 "min_steps=7",
                 "batch_size=4",
-                "patience=1",
+                "patience=2",
                 "weight_decay=0.1",
                 "warmup_epochs=0.5",
-                "precision=fp32",
+                "precision=bf16",
                 "val_share=0.3",
                 "augment.flip=0.5",
             )

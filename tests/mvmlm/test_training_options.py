@@ -124,9 +124,10 @@ def test_accumulated_batches_are_one_step_of_their_mean(tmp_path):
     data = toy_data(8)
     for method, size, accumulate in zip(methods, (8, 4), (1, 2)):
         config = replace(CONFIG, batch_size=size, accumulate=accumulate, augment=Augmentation.none(), epochs=1)
+        config = replace(config, warmup_epochs=0.0)
         train(method, data, config, seed=3, work_dir=tmp_path / str(size), device="cpu")
     for one, other in zip(methods[0].parameters(), methods[1].parameters()):
-        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(one, other, rtol=1e-2, atol=2e-5)
 
 
 def test_the_moving_average_is_what_is_kept_and_validated(tmp_path):

@@ -14,8 +14,10 @@ from mvmlm.batch import Batch
 from mvmlm.data.augment import Augmentation
 from mvmlm.errors import ConfigError, DataError, TrainingError
 from mvmlm.evaluation import finetune
+from mvmlm.evaluation.classifier import Classifier, mean_logit
 from mvmlm.evaluation.cohort import select_cohort
-from mvmlm.evaluation.finetune import Classifier, FineTuned, FineTuneOptions, fine_tune, granted_breasts, parts
+from mvmlm.evaluation.finetune import FineTuned, FineTuneOptions, fine_tune
+from mvmlm.evaluation.finetune_parts import granted_breasts, parts
 from mvmlm.evaluation.protocols import PROTOCOLS
 from mvmlm.evaluation.tasks import TASKS
 from mvmlm.methods import METHODS, Shapes
@@ -277,7 +279,7 @@ def test_a_missing_view_takes_no_part():
     both = small_batch(4)
     one = replace(both, view_mask=torch.tensor([[True, False]] * 4))
     other = replace(one, images=both.images.flip(0) * one.view_mask[..., None, None, None])
-    mean = finetune.mean_logit(network.outputs(one)["logits"], one.view_mask)
+    mean = mean_logit(network.outputs(one)["logits"], one.view_mask)
     assert torch.allclose(mean, network.outputs(both)["logits"][:, 0], atol=1e-5)
     losses = [network.objective(network.outputs(batch), batch)[0].item() for batch in (one, both, other)]
     assert len({round(loss, 6) for loss in losses}) == 3
