@@ -165,7 +165,9 @@ class TrainConfig(Section):
     layer_decay: float = Field(1.0, gt=0, le=1, description="factor of the learning rate a layer down the encoder")
     ema: float = Field(0.0, ge=0, lt=1, description="share of the weights' moving average that stays; 0: none")
     compile: bool = Field(False, description="torch.compile of the image encoder; without it where that fails")
-    processes: int = Field(1, ge=1, description="processes that share each batch, one to a GPU (resources.pretrain.gpu)")
+    processes: int = Field(
+        1, ge=1, description="processes that share each batch, one to a GPU (resources.pretrain.gpu)"
+    )
     workers: int = Field(0, ge=0, description="loader threads; changes no result, part of no key")
     checkpoint_minutes: float = Field(10.0, ge=0, description="between checkpoints within an epoch; part of no key")
 

@@ -140,6 +140,8 @@ def title(node: Node) -> str:
             f"{100 * config['eval']['fraction']:g} %",
             f"seed {config['seed']}",
         ]
+    elif node.stage == "finetune":
+        said = [config["task"], f"{100 * config['fraction']:g} %", f"seed {config['seed']}"]
     elif node.stage == "reports":
         said = [config["reports"]["source"]]
     elif "data" in config:

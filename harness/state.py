@@ -84,7 +84,7 @@ class RunState:
     def status(self, cell: PlannedCell) -> str:
         """A cell's status: its ``evaluate`` stage's, or ``running`` when its own search, training or features are."""
         status = self.stages[cell.key].status
-        own = (cell.stages[name] for name in ("search", "pretrain", "features") if name in cell.stages)
+        own = (cell.stages[name] for name in ("search", "pretrain", "finetune", "features") if name in cell.stages)
         if status == "waiting" and any(self.stages[key].status == "running" for key in own):
             return "running"
         return status

@@ -24,7 +24,7 @@ class Contrast(nn.Module):
         self.settings = settings
         self.sigmoid = settings.get("kind", "info_nce") == "sigmoid"
         bias = settings.get("bias", -10.0) if self.sigmoid else None
-        self.temperature = Temperature(settings["temperature"], settings["learn_temperature"], bias)
+        self.temperature = Temperature(settings["temperature"], settings.get("learn_temperature", True), bias)
 
     def image_text(self, views: Tensor, text: Tensor, batch: Batch) -> Tensor:
         """L_IT: mean over the views of the loss between a view and its breast's report.

@@ -328,7 +328,7 @@ def test_the_keys_of_a_reference_cell_stay(plan):
         "images": "90650b4832a91eb6d872",
         "reports": "a8724c1362edb53f1151",
         "text": "a226275caf6db8cbabec",
-        "pretrain": "15fa2a6d20c3da334705",
-        "features": "a64eb1350ddbc882c73e",
-        "evaluate": "195425ede75d733cfdbb",
+        "pretrain": "cdd48c06c9a12008218c",
+        "features": "fd1abf374ad0c502966b",
+        "evaluate": "9636b1a098c9e1b8889c",
     }

@@ -12,10 +12,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mvmlm.checkpoint import CHECKPOINT
 from mvmlm.data.augment import Augmentation
 from mvmlm.errors import DataError, TrainingError
 from mvmlm.methods import METHODS
-from mvmlm.checkpoint import CHECKPOINT
 from mvmlm.optimiser import learning_rate
 from mvmlm.training import TrainConfig, train
 from tests.mvmlm.models.toy_backbone import TEXT_METHODS, text_method, token_data, write_backbone

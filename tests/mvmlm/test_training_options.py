@@ -1,4 +1,4 @@
-"""What the engine does beside the plain loop: resume within an epoch, accumulate, average, stop early, decay by layer."""
+"""What the engine does beside the plain loop: resume in an epoch, accumulate, average, stop early, decay by layer."""
 
 from __future__ import annotations
 

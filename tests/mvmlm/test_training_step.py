@@ -134,7 +134,7 @@ def test_where_memory_is_short_the_part_halves_and_the_loss_stays(tmp_path, capl
 
 def test_a_single_breast_that_does_not_fit_is_an_error_with_a_way_out(tmp_path):
     ROOM["breasts"] = 0
-    with pytest.raises(TrainingError, match="out of memory with one breast at a time.*method.checkpoint: true"):
+    with pytest.raises(TrainingError, match=r"out of memory with one breast at a time.*method\.checkpoint: true"):
         trained(tmp_path, small_method("mv_clip"), augment=Scarce())
 
 
@@ -196,7 +196,7 @@ def test_the_gradients_of_two_processes_add_up_to_that_of_one():
 
 
 def test_an_error_in_one_process_ends_all_of_them(tmp_path):
-    with pytest.raises(TrainingError, match="^process 1 has had enough$"):
+    with pytest.raises(TrainingError, match=r"^process 1 has had enough$"):
         run_processes(together, 2, ("mvmlm", tmp_path, "fp32", 1), threads=2, report=lambda told: None)
 
 
