@@ -16,8 +16,8 @@ from mvmlm.models.dual_encoder import PooledEncoder
 class CLIP(PooledEncoder):
     """One view of each breast in a step, drawn at random, against the report's [CLS] state.
 
-    An image is an example of its own here, as it is for CLIP, which knows no views; views of both kinds are each other's
-    negatives. In evaluation mode the loss takes the first view that a breast has. OpenAI's weights are a matter of the
+    An image is an example of its own here, as it is for CLIP, which knows no views: views of both kinds are each
+    other's negatives. In evaluation mode the loss takes the first view that a breast has. OpenAI's weights are a matter of the
     encoder's name (``resnet50_clip.openai``, ``vit_base_patch16_clip_224.openai``, with ``pretrained: true``);
     CLIP's own treatment of repeated texts is ``loss.same_report: negative``.
     """
@@ -41,6 +41,7 @@ class CLIP(PooledEncoder):
 
 def _one_view(view_mask: Tensor, at_random: bool) -> Tensor:
     """(B, V) bool with one True a row, where the row has any."""
-    order = torch.rand(view_mask.shape) if at_random else torch.arange(view_mask.shape[1], 0, -1).expand(view_mask.shape)
+    first = torch.arange(view_mask.shape[1], 0, -1).expand(view_mask.shape)
+    order = torch.rand(view_mask.shape) if at_random else first
     place = order.to(view_mask.device).masked_fill(~view_mask, -1.0).argmax(dim=1)
     return torch.nn.functional.one_hot(place, view_mask.shape[1]).bool() & view_mask
