@@ -17,8 +17,8 @@ class CLIP(PooledEncoder):
     """One view of each breast in a step, drawn at random, against the report's [CLS] state.
 
     An image is an example of its own here, as it is for CLIP, which knows no views: views of both kinds are each
-    other's negatives. In evaluation mode the loss takes the first view of a breast. OpenAI's weights are a matter of the
-    encoder's name (``resnet50_clip.openai``, ``vit_base_patch16_clip_224.openai``, with ``pretrained: true``);
+    other's negatives. In evaluation mode the loss takes the first view of a breast. OpenAI's weights are a matter of
+    the encoder's name (``resnet50_clip.openai``, ``vit_base_patch16_clip_224.openai``, with ``pretrained: true``);
     CLIP's own treatment of repeated texts is ``loss.same_report: negative``.
     """
 
