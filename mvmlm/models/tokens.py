@@ -142,7 +142,7 @@ class Pooling(nn.Module):
             raise ConfigError(f"{setting} is {how!r}{did_you_mean(how, POOLINGS)}; known: {', '.join(POOLINGS)}")
         self.how = how
         if how == "attention":
-            self.score = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1))
+            self.score = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1, bias=False))
         if how == "cls":
             self.token = nn.Parameter(torch.zeros(width))
             nn.init.trunc_normal_(self.token, std=0.02)
