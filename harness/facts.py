@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from harness.keys import canonical, file_digest, folder_digest
+from harness.keys import canonical, folder_digest
 from mvmlm.errors import DataError
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ class Facts:
         self._texts: dict[str, str] = {}
         self._llms: dict[str, dict] = {}
         self._weights: set[str] = set()
-        self._digests: dict[str, str] = {}
         self._options: dict[str, dict] = {}
 
     @cached_property
@@ -106,6 +105,7 @@ class Facts:
     def llm(self, llm: LLMConfig) -> dict:
         """What a language model's texts depend on: model and prompt by content, and how it is sampled."""
         from mvmlm.reports.answers import model_identity
+
         from mvmlm.reports.llm import RUNTIME
         from mvmlm.reports.prompts import Prompt
 
@@ -131,16 +131,6 @@ class Facts:
         known = timm.get_pretrained_cfg(name)
         if known is not None and known.hf_hub_id:
             self._want(known.hf_hub_id, known.hf_hub_filename or "model.safetensors", "method.encoder")
-
-    def weights_identity(self, path: str) -> str:
-        """Digest of a weight file's content; the path itself where the file is not here."""
-        file = Path(path)
-        if not file.is_file():
-            self.missing[path] = f"method.weights: {path} is no file here"
-            return f"missing:{path}"
-        if path not in self._digests:
-            self._digests[path] = f"file:{file_digest(file)}"
-        return self._digests[path]
 
     def _want(self, model: str, file: str, setting: str) -> None:
         from huggingface_hub import try_to_load_from_cache

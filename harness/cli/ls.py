@@ -48,11 +48,9 @@ def _ablations() -> Iterable[tuple[str, str]]:
 def _methods() -> Iterable[tuple[str, str]]:
     from mvmlm.methods import METHODS
 
-    for name in METHODS:
-        method = METHODS.get(name)
-        yield name, f"{_first(method)} (reads {', '.join(sorted({'images', *method.uses}))})"
-        if method.differs:
-            yield "", f"= {method.differs}"
+    return [
+        (n, f"{_first(METHODS.get(n))} (reads {', '.join(sorted(METHODS.get(n).uses))})") for n in METHODS
+    ]
 
 
 def _encoders(pattern: str | None) -> Iterable[tuple[str, str]]:

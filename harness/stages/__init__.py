@@ -4,11 +4,9 @@ from harness.stages.base import Context, Node, Stage
 from harness.stages.dataset import DatasetStage
 from harness.stages.evaluate import BaselineStage, EvaluateStage
 from harness.stages.features import FeaturesStage
-from harness.stages.finetune import FineTuneStage
 from harness.stages.images import ImagesStage
 from harness.stages.pretrain import PretrainStage
 from harness.stages.reports import ReportsStage
-from harness.stages.search import SearchStage
 from harness.stages.text import TextStage
 
 STAGES: dict[str, Stage] = {
@@ -18,9 +16,7 @@ STAGES: dict[str, Stage] = {
         ImagesStage(),
         ReportsStage(),
         TextStage(),
-        SearchStage(),
         PretrainStage(),
-        FineTuneStage(),
         FeaturesStage(),
         EvaluateStage(),
     )
