@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ABLATION ?= ablations/token_count.yaml
+JOBS ?= 2
 
 # Compiled bytecode is kept whatever the caller's environment says: without it, each worker process spends some six
 # seconds on compiling torch's sources again.
@@ -16,7 +17,7 @@ ui: setup
 	$(BIN)/python -m harness ui
 
 test: setup
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest $(TESTS)
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TESTS)
 
 bench: setup
 	$(BIN)/python -m tests.benchmarks

@@ -105,7 +105,6 @@ class Facts:
     def llm(self, llm: LLMConfig) -> dict:
         """What a language model's texts depend on: model and prompt by content, and how it is sampled."""
         from mvmlm.reports.answers import model_identity
-
         from mvmlm.reports.llm import RUNTIME
         from mvmlm.reports.prompts import Prompt
 

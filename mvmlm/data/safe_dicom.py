@@ -109,6 +109,13 @@ def _open_deflated(file: BinaryIO, meta: Any, pixels: bool) -> Dataset:
     return dataset
 
 
+def _is_too_deep(error: BaseException | None) -> bool:
+    """Whether an error is, or was raised in place of, a `RecursionError`: which it is depends on the stack's depth."""
+    while error is not None and not isinstance(error, RecursionError):
+        error = error.__context__
+    return error is not None
+
+
 def _read_meta(file: BinaryIO, size: int) -> Any:
     """The file meta group (PS3.10, 7.1), after its preamble or, in some old files, without."""
     from pydicom.dataset import FileMetaDataset
@@ -153,10 +160,12 @@ def _read_header(file: BinaryIO, size: int, meta: Any) -> tuple[Dataset, tuple[i
                 raise RefusedError("is truncated within its header")
             if not _is_too_long(element):
                 elements[element.tag] = element
-    except OSError as error:  # which pydicom makes of a refusal within a sequence
-        raise RefusedError(
-            source.refusal if source.refused else f"is damaged or truncated ({error})"
-        ) from error
+    except (OSError, RecursionError) as error:  # pydicom makes an OSError of whatever ends a sequence
+        if source.refused:
+            raise RefusedError(source.refusal) from error
+        if _is_too_deep(error):
+            raise RefusedError("has more sequences in each other than can be read") from error
+        raise RefusedError(f"is damaged or truncated ({error})") from error
     if not elements or (not stop and (source.short or file.tell() < size)):
         raise RefusedError("is damaged or truncated within its header")
     dataset = Dataset(elements)

@@ -43,10 +43,15 @@ def wait_for_checkpoint(harness, process, timeout: float = 180) -> Path:
     raise AssertionError("no checkpoint")
 
 
-def busy_workers(process) -> list[psutil.Process]:
-    """Ray workers that are in a stage now, below the driver; idle ones and Ray's own agents are not."""
-    children = psutil.Process(process.pid).children(recursive=True)
-    return [c for c in children if "ray::ImplicitFunc.train" in " ".join(c.cmdline())]
+def busy_worker(process) -> psutil.Process:
+    """The one Ray worker below the driver that is in a stage; between two reports of it there is none for a moment."""
+    for _ in range(200):
+        children = psutil.Process(process.pid).children(recursive=True)
+        if found := [c for c in children if "ray::ImplicitFunc.train" in " ".join(c.cmdline())]:
+            (worker,) = found
+            return worker
+        time.sleep(0.05)
+    raise AssertionError("no worker is in a stage")
 
 
 def short(harness, epochs: int) -> None:
@@ -98,7 +103,7 @@ def test_a_killed_worker_is_started_again_and_goes_on(harness):
     short(harness, 60)
     process = harness.start()
     wait_for_checkpoint(harness, process)
-    (worker,) = busy_workers(process)
+    worker = busy_worker(process)
     os.kill(worker.pid, signal.SIGKILL)
     said, _ = process.communicate(timeout=240)
     assert process.returncode == 0, said

@@ -220,7 +220,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: part10(claims() + element(0x00290010, b"UN", b"short", length=0xFFFFFFF0)),
         "truncated within its header",
     ),
-    "20 000 sequences in each other": (lambda: part10(nested(20_000, closed=True)), "recursion"),
+    "20 000 sequences in each other": (lambda: part10(nested(20_000, closed=True)), "in each other"),
     "sequences without an end": (lambda: part10(nested(50, closed=False)), "truncated"),
     "sequences of a length in each other": (lambda: part10(nested_within_lengths(2_000)), "no Rows"),
     "a long window": (lambda: part10(long_text(), uid.ImplicitVRLittleEndian), "no Rows"),

@@ -54,6 +54,21 @@ def test_a_hostile_file_is_refused_in_one_line(hostile, name):
     assert time.monotonic() - begin < SOON
 
 
+@pytest.mark.parametrize("depth", range(0, 40, 3))
+def test_sequences_in_each_other_are_said_so_wherever_the_stack_ends(hostile, depth):
+    """pydicom turns what it meets in the middle of an item into an error of the file."""
+    path = hostile["20 000 sequences in each other"]
+
+    def read_below(frames: int) -> None:
+        if frames:
+            read_below(frames - 1)
+        else:
+            read_image(path)
+
+    with pytest.raises(DataError, match="has more sequences in each other than can be read"):
+        read_below(depth)
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_the_header_of_a_hostile_file_is_read_or_refused(hostile, name):
     begin = time.monotonic()
