@@ -2,41 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mvmlm.batch import Batch
+from mvmlm.errors import ConfigError
+from mvmlm.losses import unit, whole_precision
 from mvmlm.methods import METHODS, Method, Shapes
-from mvmlm.models.image_encoder import ImageEncoder
+from mvmlm.models.image_encoder import EncoderOptions, ImageEncoder
+from mvmlm.registry import did_you_mean
+
+FUSIONS = ("logits", "features", "single")
 
 
 @METHODS.register("supervised")
 class Supervised(Method):
-    """Binary cross-entropy on the mean of the views' logits, on the labels that the cell's fraction grants.
+    """Binary cross-entropy on the labels that the cell's fraction grants.
+
+    ``fusion`` is how two views make one decision: ``logits``, the mean of the views' logits; ``features``, one linear
+    layer on both views' features side by side, the one view there is standing for both; ``single``, each view by
+    itself, as if it were a breast of its own. From scratch, or from ImageNet (``pretrained: true``).
 
     What is evaluated is its frozen features under the same protocol as every other arm's. Average pooling is
     ours.
     """
 
     uses = frozenset({"labels"})
+    differs = "no pretraining task: the labels of the cell's fraction and nothing else"
 
     @dataclass(frozen=True)
-    class Options:
+    class Options(EncoderOptions):
         """Settings under ``method``."""
 
-        encoder: str = "resnet34"
-        pretrained: bool = False
-        encoder_stage: int = -1
+        fusion: str = field(default="logits", metadata={"later": True})
 
     def __init__(self, options: Options, shapes: Shapes) -> None:
         super().__init__()
-        self.encoder = ImageEncoder(
-            options.encoder, options.pretrained, shapes.image_size, options.encoder_stage
-        )
-        self.head = nn.Linear(self.encoder.channels, 1)
+        if options.fusion not in FUSIONS:
+            hint = did_you_mean(options.fusion, FUSIONS)
+            raise ConfigError(f"method.fusion is {options.fusion!r}{hint}; known: {', '.join(FUSIONS)}")
+        self.fusion = options.fusion
+        self.encoder = ImageEncoder(options, shapes.image_size)
+        self.head = nn.Linear(self.encoder.channels * (2 if self.fusion == "features" else 1), 1)
 
     @classmethod
     def build(cls, options: Options, shapes: Shapes, loss: dict | None = None) -> Supervised:
@@ -45,16 +55,31 @@ class Supervised(Method):
     def encode_image(self, images: Tensor) -> tuple[Tensor, Tensor]:
         maps = self.encoder(images.flatten(0, 1)).flatten(2).transpose(1, 2)
         tokens = maps.unflatten(0, images.shape[:2])
-        return tokens, F.normalize(tokens.mean(dim=2).float(), dim=-1)
+        return tokens, unit(tokens.mean(dim=2))
 
-    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        pooled = self.encode_present(batch)[0].mean(dim=2)
-        logits = self.head(pooled).squeeze(-1).float()
-        there = batch.view_mask.to(logits.dtype)
-        logit = (logits * there).sum(dim=1) / there.sum(dim=1).clamp(min=1.0)
-        known = ~torch.isnan(batch.labels) & batch.view_mask.any(dim=1)
-        if not known.any():
-            return logit.sum() * 0.0, {}
-        total = F.binary_cross_entropy_with_logits(logit[known], batch.labels[known])
-        right = ((logit[known] > 0) == (batch.labels[known] > 0.5)).float().mean()
-        return total, {"accuracy": float(right.detach())}
+    def outputs(self, batch: Batch) -> dict[str, Tensor]:
+        features = self.encode_present(batch)[0].mean(dim=2)
+        if self.fusion == "features":
+            alone = ~batch.view_mask.all(dim=1)
+            features = torch.where(alone[:, None, None], features.sum(dim=1, keepdim=True), features)
+            return {"logits": whole_precision(self.head(features.flatten(1)))}
+        return {"logits": whole_precision(self.head(features).squeeze(-1))}
+
+    def objective(self, outputs: dict[str, Tensor], batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        logits, there = outputs["logits"], batch.view_mask
+        known = ~torch.isnan(batch.labels) & there.any(dim=1)
+        if self.fusion == "single":
+            counted = there & known[:, None]
+            labels = batch.labels[:, None].expand_as(logits)[counted]
+            return _cross_entropy(logits[counted], labels, logits)
+        if self.fusion == "logits":
+            shown = there.to(logits.dtype)
+            logits = ((logits * shown).sum(dim=1) / shown.sum(dim=1).clamp(min=1.0))[:, None]
+        return _cross_entropy(logits[known, 0], batch.labels[known], logits)
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor, all_logits: Tensor) -> tuple[Tensor, dict[str, float]]:
+    if not len(logits):
+        return all_logits.sum() * 0.0, {}
+    right = ((logits > 0) == (labels > 0.5)).float().mean()
+    return F.binary_cross_entropy_with_logits(logits, labels), {"accuracy": float(right.detach())}

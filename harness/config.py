@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from harness.search_config import SearchConfig
+
 
 class Section(BaseModel):
     """Base of all sections: frozen, no unknown keys, no silent conversions."""
@@ -107,7 +109,13 @@ class MethodConfig(BaseModel):
 class LossConfig(Section):
     """The contrastive loss; every default is ours, after the common practice."""
 
-    ii_weight: float = Field(1.0, ge=0, description="weight of the image-image term")
+    kind: Literal["info_nce", "sigmoid"] = Field("info_nce", description="softmax over the batch, or SigLIP's pairs")
+    bias: float = Field(-10.0, description="of the sigmoid loss, at the start (SigLIP's)")
+    ii_weight: float = Field(1.0, ge=0, description="weight of the image-image term (λ)")
+    tt_weight: float = Field(0.5, ge=0, description="weight of the text-text term, where a method has one")
+    ii_negatives: Literal["other_view", "both_views"] = Field(
+        "other_view", description="between views, negatives are other breasts in the other view, or in both (NT-Xent)"
+    )
     same_report: Literal["negative", "mask", "positive"] = Field(
         "mask", description="other breasts with the same report: one text, or wordings of one record"
     )
@@ -147,10 +155,38 @@ class TrainConfig(Section):
     lr: float = Field(5e-5, gt=0, description="peak learning rate of AdamW")
     weight_decay: float = Field(1e-4, ge=0)
     warmup_epochs: float = Field(1.0, ge=0, description="linear warm-up, then cosine")
-    precision: Literal["fp32", "bf16"] = "bf16"
+    precision: Literal["fp32", "bf16", "fp16"] = "bf16"
     grad_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     augment: AugmentConfig = AugmentConfig()
+    micro_batch: int = Field(
+        0, ge=0, description="breasts encoded at a time, the loss still over the whole batch (gradient caching); 0: all"
+    )
+    accumulate: int = Field(1, ge=1, description="batches averaged for one step; adds no negatives, micro_batch does")
+    layer_decay: float = Field(1.0, gt=0, le=1, description="factor of the learning rate a layer down the encoder")
+    ema: float = Field(0.0, ge=0, lt=1, description="share of the weights' moving average that stays; 0: none")
+    compile: bool = Field(False, description="torch.compile of the image encoder; without it where that fails")
+    processes: int = Field(
+        1, ge=1, description="processes that share each batch, one to a GPU (resources.pretrain.gpu)"
+    )
     workers: int = Field(0, ge=0, description="loader threads; changes no result, part of no key")
+    checkpoint_minutes: float = Field(10.0, ge=0, description="between checkpoints within an epoch; part of no key")
+
+
+class FineTuneConfig(Section):
+    """Training on end to end, of protocol ``finetune``; the same for all arms, and every default is ours."""
+
+    lrs: list[float] = Field(
+        default=[3e-5, 1e-4, 3e-4], min_length=1, description="peak learning rates; the lowest validation loss chooses"
+    )
+    epochs: int = Field(10, ge=1, description="at most, of each learning rate")
+    min_steps: int = Field(200, ge=0, description="optimiser steps: more epochs where there is little data")
+    batch_size: int = Field(18, ge=2, description="breasts; each has up to two images")
+    patience: int = Field(3, ge=0, description="epochs without a lower validation loss, then it ends; 0: it does not")
+    weight_decay: float = Field(1e-4, ge=0)
+    warmup_epochs: float = Field(1.0, ge=0, description="linear warm-up, then cosine")
+    precision: Literal["fp32", "bf16", "fp16"] = "bf16"
+    val_share: float = Field(0.2, gt=0, lt=1, description="share of the granted patients kept for validation")
+    augment: AugmentConfig = AugmentConfig()
 
 
 class EvalConfig(Section):
@@ -169,6 +205,7 @@ class EvalConfig(Section):
         description="L2 penalties to choose from, of the mean log loss",
     )
     draws: int = Field(1000, ge=10, description="bootstrap draws of an interval")
+    finetune: FineTuneConfig = FineTuneConfig()
 
 
 class StageResources(Section):
@@ -187,6 +224,7 @@ class ResourcesConfig(Section):
     reports: StageResources = StageResources()
     text: StageResources = StageResources()
     pretrain: StageResources = StageResources()
+    finetune: StageResources = StageResources()
     features: StageResources = StageResources()
     evaluate: StageResources = StageResources()
 
@@ -201,6 +239,7 @@ class CellConfig(Section):
     method: MethodConfig = MethodConfig()
     loss: LossConfig = LossConfig()
     train: TrainConfig = TrainConfig()
+    search: SearchConfig = SearchConfig()
     eval: EvalConfig = EvalConfig()
     resources: ResourcesConfig = ResourcesConfig()
     seed: int = Field(0, ge=0)

@@ -29,7 +29,7 @@ from harness.table_checks import averaged_over, axis_problems, beside_problems, 
 from harness.yaml_source import Source, Where, load_yaml
 from mvmlm.registry import did_you_mean
 
-NO_RESULT = {"resources": True, "train": {"workers"}}
+NO_RESULT = {"resources": True, "train": {"workers", "checkpoint_minutes"}}
 """Settings that say where and how fast, not what: two cells that differ in nothing else are the same cell."""
 LISTS_OF_COORDINATES = ("tasks", "protocols", "seeds")
 """Lists of the file that give the values of ``task``, ``protocol`` and ``seed``, in that order."""
@@ -282,6 +282,7 @@ class _Expander:
 
     def _against_cells(self, axes: Axes, cells: list[Cell]) -> None:
         """What only shows when all cells are there; an override may narrow an ablation as it likes."""
+        self._set_twice(axes, cells)
         places = [cell.coordinates for cell in cells]
         averaged = averaged_over(self.spec.table, places)
         if averaged and not self.problems:
@@ -294,6 +295,17 @@ class _Expander:
         for dim in axes.dimensions:
             if dim.when and not any(_met(dim, cell.config) for cell in cells):
                 self.problems.append(axes.places[dim.name].inside("when").problem(dim.name, "when is never met"))
+
+    def _set_twice(self, axes: Axes, cells: list[Cell]) -> None:
+        """An axis that sets what the same cells search would show values that nothing was trained with."""
+        for dim in axes.dimensions:
+            for value in dim.values:
+                there = [cell.config.search for cell in cells if cell.coordinates[dim.name] == value.shown]
+                for path in value.settings:
+                    if any(search.trials and path in search.space for search in there):
+                        what = f"sets {path}, which search.space searches as well; keep one of the two"
+                        self.problems.append(axes.places[dim.name].problem(dim.name, what))
+                        return
 
     def _no_reference(self) -> Problem:
         place = self.reference_place

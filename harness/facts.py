@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from harness.keys import canonical, folder_digest
+from harness.keys import canonical, file_digest, folder_digest
 from mvmlm.errors import DataError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Facts:
         self._texts: dict[str, str] = {}
         self._llms: dict[str, dict] = {}
         self._weights: set[str] = set()
+        self._digests: dict[str, str] = {}
         self._options: dict[str, dict] = {}
 
     @cached_property
@@ -130,6 +131,16 @@ class Facts:
         known = timm.get_pretrained_cfg(name)
         if known is not None and known.hf_hub_id:
             self._want(known.hf_hub_id, known.hf_hub_filename or "model.safetensors", "method.encoder")
+
+    def weights_identity(self, path: str) -> str:
+        """Digest of a weight file's content; the path itself where the file is not here."""
+        file = Path(path)
+        if not file.is_file():
+            self.missing[path] = f"method.weights: {path} is no file here"
+            return f"missing:{path}"
+        if path not in self._digests:
+            self._digests[path] = f"file:{file_digest(file)}"
+        return self._digests[path]
 
     def _want(self, model: str, file: str, setting: str) -> None:
         from huggingface_hub import try_to_load_from_cache

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.config import CellConfig
+from harness.search_space import search_problems
 from harness.spec import number_hint
 from mvmlm.errors import ConfigError
 from mvmlm.registry import did_you_mean
@@ -35,6 +36,8 @@ def name_problems(config: CellConfig) -> list[tuple[tuple[str, ...], str]]:
         problems += [(("data", "options", *key), why) for key, why in _reader_options(config)]
         if why := _fields_problem(config.data.name, config.reports.fields):
             problems.append((("reports", "fields"), why))
+    if not _unknown(("method", "name"), config.method.name):
+        problems += search_problems(config)
     return problems
 
 
@@ -66,7 +69,7 @@ def _unknown(path: tuple[str, ...], value: str) -> str:
 def _method_options(config: CellConfig) -> list[tuple[str, str]]:
     """Options that no registered method has, or of a type that the method does not take."""
     given = {k: v for k, v in config.method.model_dump().items() if k != "name"}
-    known = _all_method_options()
+    known = method_option_names()
     methods = _registry(("method", "name"))
     hints = _hints(methods.get(config.method.name).Options) if config.method.name in methods else {}
     found = []
@@ -83,7 +86,8 @@ def _method_options(config: CellConfig) -> list[tuple[str, str]]:
 
 
 @functools.cache
-def _all_method_options() -> tuple[str, ...]:
+def method_option_names() -> tuple[str, ...]:
+    """Options of all methods, by name."""
     methods = _registry(("method", "name"))
     return tuple(sorted({f.name for name in methods for f in dataclasses.fields(methods.get(name).Options)}))
 

@@ -12,6 +12,7 @@ from harness.facts import Facts
 from harness.keys import canonical, content_key
 from harness.stages import ORDER, STAGES, BaselineStage, Node, Stage
 from harness.stages.images import over_limit
+from harness.stages.search import kind_of_one
 from harness.store import Store
 from harness.wording import level_name
 
@@ -212,18 +213,32 @@ class _NodeMaker:
 
 
 def stage_resources(config: CellConfig, stage: str) -> dict[str, float]:
-    """``cpu``, ``gpu`` and ``memory_gib`` of a stage, from the ``resources`` section."""
-    return {k: v for k, v in getattr(config.resources, stage).model_dump().items() if v}
+    """``cpu``, ``gpu`` and ``memory_gib`` of a stage, from the ``resources`` section.
+
+    A search is given what a training is given, but for its processes: a trial is trained by one.
+    """
+    said = getattr(config.resources, "pretrain" if stage == "search" else stage)
+    if stage == "search":
+        said = said.model_copy(update={"gpu": said.gpu / config.train.processes})
+    return {k: v for k, v in said.model_dump().items() if v}
 
 
 def estimates(store: Store, nodes: list[Node]) -> dict[str, float]:
-    """Seconds that each kind of stage took, as the median over past runs in this store [s]."""
-    kinds = {node.kind for node in nodes}
+    """Seconds that each kind of stage took, as the median over past runs in this store [s].
+
+    A search of a kind that never ran is taken for as many trainings as it has trials.
+    """
+    searches = {node.kind: node.config["search"]["trials"] for node in nodes if node.stage == "search"}
+    kinds = {node.kind for node in nodes} | {kind_of_one(kind) for kind in searches}
     past: dict[str, list[float]] = {}
     for card in store.cards():
         if card.kind in kinds:
             past.setdefault(card.kind, []).append(card.seconds)
-    return {kind: median(seconds) for kind, seconds in past.items()}
+    found = {kind: median(seconds) for kind, seconds in past.items()}
+    for kind, trials in searches.items():
+        if kind not in found and (one := found.get(kind_of_one(kind))):
+            found[kind] = trials * one
+    return found
 
 
 def wall_clock(nodes: list[Node], seconds: dict[str, float], capacity: dict[str, float]) -> float | None:

@@ -130,6 +130,8 @@ def title(node: Node) -> str:
         said = [config["method"]["name"], config["method"].get("encoder"), f"seed {config['seed']}"]
         if config["method"].get("tokens"):
             said.insert(2, f"{config['method']['tokens']} tokens")
+    elif node.stage == "search":
+        said = [config["method"]["name"], config["method"].get("encoder"), f"{config['search']['trials']} trials"]
     elif node.stage == "evaluate":
         what = config.get("baseline") or config["eval"]["protocol"]
         said = [
@@ -138,6 +140,8 @@ def title(node: Node) -> str:
             f"{100 * config['eval']['fraction']:g} %",
             f"seed {config['seed']}",
         ]
+    elif node.stage == "finetune":
+        said = [config["task"], f"{100 * config['fraction']:g} %", f"seed {config['seed']}"]
     elif node.stage == "reports":
         said = [config["reports"]["source"]]
     elif "data" in config:
@@ -153,6 +157,9 @@ def _how_far(stage: StageState) -> str:
         parts = [f"epoch {said['epoch']}" + (f"/{said['epochs']}" if "epochs" in said else "")]
         parts += [f"loss {said['loss']:.3f}"] if "loss" in said else []
         return ", ".join(parts)
+    if "trial" in said:
+        best = f", best {said['best']:.3f}" if "best" in said else ""
+        return f"trial {said['trial']}/{said['trials']}{best}"
     return f"{said['items']}/{said['of_items']}" if "of_items" in said else ""
 
 

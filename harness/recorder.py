@@ -15,9 +15,11 @@ from harness.environment import git_commit
 from harness.keys import canonical, content_key
 from harness.plan import Plan, PlannedCell
 from harness.stages import Node
+from harness.stages.search import TRIALS, apply_best
 from harness.state import FAILED, RunState
 from harness.store import Card, Store
-from harness.tracking import Tracker
+from harness.tracking import STAGE_TAG, Tracker
+from harness.wording import level_name
 
 log = logging.getLogger("harness")
 
@@ -73,6 +75,7 @@ class Recorder:
         self.rows = [*plan.cells, *plan.baselines]
         self.ids = {id(row): cell_id(row) for row in self.rows}
         self.runs: dict[str, str] = {}
+        self.trials: set[tuple[str, str]] = set()
         self._by_key: dict[str, list[PlannedCell]] = {}
         for row in self.rows:
             self._by_key.setdefault(row.key, []).append(row)
@@ -99,9 +102,13 @@ class Recorder:
         }
         self.tracker.start(self.header["ablation"], self.tags, spec, self.frame())
         self.runs = self.tracker.children(self.ids.values())
+        if any(node.stage == "search" for node in self.plan.nodes.values()):
+            self.trials = self.tracker.logged_trials()
 
     def stage_ended(self, node: Node) -> None:
-        """Log the cells that stand on an ended ``evaluate`` stage."""
+        """Log the cells that stand on an ended ``evaluate`` stage, or the trials of an ended ``search``."""
+        if node.stage == "search":
+            self._log_trials(node)
         for row in self._by_key.get(node.key, ()):
             self._log(row)
             self._unsaved += 1
@@ -129,6 +136,9 @@ class Recorder:
         for row in self.rows:
             if self.ids[id(row)] not in self.runs and self.state.status(row) in KEPT:
                 self._log(row)
+        for node in self.plan.nodes.values():
+            if node.stage == "search":
+                self._log_trials(node)
 
     def finish(self, *, stopped: bool, failed: bool) -> str:
         """Close the parent run; returns its id."""
@@ -210,7 +220,7 @@ class Recorder:
             run_id = self.tracker.log_cell(
                 row.name,
                 status="FINISHED" if kept else "FAILED",
-                config={**row.cell.config.model_dump(mode="json"), "coordinates": row.cell.coordinates},
+                config={**self._settings(row, kept), "coordinates": row.cell.coordinates},
                 tags=tags,
                 metrics={**self._measures(row), **self._metrics(row)} if kept else {},
                 history=self._history(row) if kept else [],
@@ -223,6 +233,41 @@ class Recorder:
 
         if time.monotonic() >= self._silent_until:
             self._quietly(write)
+
+    def _settings(self, row: PlannedCell, kept: bool) -> dict:
+        """A cell's settings, those that a search has found in the place of those that were said."""
+        said = row.cell.config.model_dump(mode="json")
+        searched = kept and "search" in row.stages
+        return apply_best(said, self.store.path("search", row.stages["search"])) if searched else said
+
+    def _log_trials(self, node: Node) -> None:
+        """A child run a trial of a finished search; each once over all invocations."""
+        if self.state.stages[node.key].status not in KEPT or time.monotonic() < self._silent_until:
+            return
+        arm = self._arm(node.key)
+
+        def write() -> None:
+            for trial in json.loads((self.store.path("search", node.key) / TRIALS).read_text()):
+                known = (node.key, str(trial["number"]))
+                if known not in self.trials:
+                    tags = {**self.tags, STAGE_TAG: node.key, "harness.arm": arm}
+                    self.tracker.log_trial(f"trial {trial['number']} of {arm}", tags=tags, trial=trial)
+                    self.trials.add(known)
+
+        self._quietly(write)
+
+    def _arm(self, key: str) -> str:
+        """What tells the cells of a search from others: the coordinates that they share and that vary in the plan."""
+        cells = [row.cell.coordinates for row in self.plan.cells]
+        mine = [row.cell for row in self.plan.cells if row.stages.get("search") == key]
+        first = mine[0].coordinates
+        said = {
+            name: value
+            for name, value in first.items()
+            if all(cell.coordinates[name] == value for cell in mine) and any(other[name] != value for other in cells)
+        }
+        words = [f"{level_name(name, list(first))}={value}" for name, value in said.items()]
+        return " ".join(words) or mine[0].config.method.name
 
     def _history(self, row: PlannedCell) -> list[dict]:
         key = row.stages.get("pretrain")

@@ -69,7 +69,7 @@ class RunState:
 
     def report(self, node: Node, said: dict) -> None:
         """A running stage said how far it is."""
-        keep = ("items", "of_items", "epoch", "epochs", "loss", "val_loss", "images_per_s")
+        keep = ("items", "of_items", "trial", "trials", "best", "epoch", "epochs", "loss", "val_loss", "images_per_s")
         self.stages[node.key].said = {k: said[k] for k in keep if k in said}
 
     def end(self, node: Node, status: str, result: dict) -> None:
@@ -82,9 +82,9 @@ class RunState:
             self.seconds[node.kind] = stage.seconds
 
     def status(self, cell: PlannedCell) -> str:
-        """A cell's status: its ``evaluate`` stage's, or ``running`` when its own training or features are."""
+        """A cell's status: its ``evaluate`` stage's, or ``running`` when its own search, training or features are."""
         status = self.stages[cell.key].status
-        own = (cell.stages[name] for name in ("pretrain", "features") if name in cell.stages)
+        own = (cell.stages[name] for name in ("search", "pretrain", "finetune", "features") if name in cell.stages)
         if status == "waiting" and any(self.stages[key].status == "running" for key in own):
             return "running"
         return status

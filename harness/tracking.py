@@ -1,8 +1,9 @@
 """MLflow: the only file that speaks to it, and only from the driver.
 
-One experiment an ablation, one parent run an invocation, one child run a cell. A child is written whole when its cell
-has ended; what a killed driver left RUNNING, parent or half-written child, is closed as KILLED by the next command. The
-store is the outbox: what could not be logged is logged by the next run of the same ablation.
+One experiment an ablation, one parent run an invocation, one child run a cell and one a trial of a search (tag
+``harness.role``). A child is written whole when its cell or its search has ended; what a killed driver left RUNNING,
+parent or half-written child, is closed as KILLED by the next command. The store is the outbox: what could not be logged
+is logged by the next run of the same ablation.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import re
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,8 @@ from mvmlm.errors import MvmlmError
 
 CELLS = "cells.parquet"
 CELL_TAG = "harness.cell"
+STAGE_TAG = "harness.stage"
+TRIAL_TAG = "harness.trial"
 LEASE_TAG = "harness.lease"
 LONGEST_TAG = 8000  # characters; MLflow cuts what is longer
 
@@ -205,6 +209,41 @@ class Tracker:
         files : list of Path
             Artifacts to copy: predictions, metrics, draws.
         """
+        with self._child(name, "cell", tags, status, error) as run_id:
+            self._numbers(run_id, config, metrics, history)
+            texts = {"config.yaml": _yaml(config), "environment.json": _json(environment())}
+            if traceback:
+                texts["traceback.txt"] = traceback
+            self._artifacts(run_id, texts, files)
+        return run_id
+
+    def log_trial(self, name: str, *, tags: dict[str, str], trial: dict) -> str:
+        """Write one trial of a search as a child run, whole and ended; returns its id.
+
+        Parameters
+        ----------
+        tags : dict
+            With ``harness.stage``, the search's key.
+        trial : dict
+            A record of :func:`harness.stages.search_study.run_study`: its settings become params, its score the metric
+            ``objective``, its looks a curve ``looks/objective``.
+        """
+        status = "FAILED" if trial["state"] == "failed" else "FINISHED"
+        said = {**tags, TRIAL_TAG: str(trial["number"]), "harness.state": trial["state"]}
+        looks = [{"epoch": int(number), "objective": score} for number, score in trial["looks"].items()]
+        with self._child(name, "trial", said, status, trial["error"]) as run_id:
+            metrics = {"objective": trial["value"], "seconds": trial["seconds"]}
+            self._numbers(run_id, trial["params"], metrics, looks, "looks")
+        return run_id
+
+    def logged_trials(self) -> set[tuple[str, str]]:
+        """Search key and number of the trials that have an ended child in this experiment."""
+        runs = self._search([self._experiment], "tags.`harness.role` = 'trial' and attributes.status != 'KILLED'")
+        return {(run.data.tags[STAGE_TAG], run.data.tags[TRIAL_TAG]) for run in runs}
+
+    @contextmanager
+    def _child(self, name: str, role: str, tags: dict[str, str], status: str, error: str | None) -> Iterator[str]:
+        """A run below this invocation's: KILLED where the block fails, else ended with ``status``."""
         run = self.client.create_run(
             self._experiment,
             start_time=_now(),
@@ -212,25 +251,22 @@ class Tracker:
             tags={
                 **tags,
                 "mlflow.parentRunId": self.parent,
-                "harness.role": "cell",
+                "harness.role": role,
                 LEASE_TAG: _lease(),
                 **({"harness.error": error[:5000]} if error else {}),
             },
         )
         run_id = run.info.run_id
         try:
-            self._numbers(run_id, config, metrics, history)
-            texts = {"config.yaml": _yaml(config), "environment.json": _json(environment())}
-            if traceback:
-                texts["traceback.txt"] = traceback
-            self._artifacts(run_id, texts, files)
+            yield run_id
         except BaseException:
             self.client.set_terminated(run_id, "KILLED")
             raise
         self.client.set_terminated(run_id, status)
-        return run_id
 
-    def _numbers(self, run_id: str, config: dict, metrics: dict[str, float], history: list[dict]) -> None:
+    def _numbers(
+        self, run_id: str, config: dict, metrics: dict[str, float], history: list[dict], curves: str = "pretrain"
+    ) -> None:
         from mlflow.entities import Metric, Param
 
         now = _now()
@@ -238,7 +274,7 @@ class Tracker:
         for record in history:
             step = int(record["epoch"])
             said += [
-                Metric(f"pretrain/{metric_key(k)}", float(v), now, step)
+                Metric(f"{curves}/{metric_key(k)}", float(v), now, step)
                 for k, v in record.items()
                 if k != "epoch" and _finite(v)
             ]

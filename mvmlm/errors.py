@@ -11,3 +11,7 @@ class ConfigError(MvmlmError):
 
 class DataError(MvmlmError):
     """A data set, a table or a file cannot be used as it is."""
+
+
+class TrainingError(MvmlmError):
+    """A training cannot go on."""

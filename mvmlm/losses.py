@@ -20,12 +20,16 @@ class Temperature(nn.Module):
     start : float
         Temperature at the start; 0.07 is CLIP's.
     learn : bool
-        Whether it is learnt.
+        Whether it is learnt, and the bias with it.
+    bias : float, optional
+        Of the sigmoid loss at the start, added to every similarity; −10 is SigLIP's, which makes nearly all pairs
+        negative to begin with. None where there is no such loss.
     """
 
-    def __init__(self, start: float = 0.07, learn: bool = True) -> None:
+    def __init__(self, start: float = 0.07, learn: bool = True, bias: float | None = None) -> None:
         super().__init__()
         self.log_scale = nn.Parameter(torch.tensor(math.log(1.0 / start)), requires_grad=learn)
+        self.bias = None if bias is None else nn.Parameter(torch.tensor(float(bias)), requires_grad=learn)
 
     def forward(self) -> Tensor:
         """The scale, at most 100.
@@ -39,7 +43,13 @@ class Temperature(nn.Module):
 
 
 def info_nce(
-    a: Tensor, b: Tensor, scale: Tensor, *, excluded: Tensor | None = None, same: Tensor | None = None
+    a: Tensor,
+    b: Tensor,
+    scale: Tensor,
+    *,
+    excluded: Tensor | None = None,
+    same: Tensor | None = None,
+    within: bool = False,
 ) -> Tensor:
     """Symmetric InfoNCE between two sets of embeddings, row ``i`` of each being a pair.
 
@@ -53,6 +63,9 @@ def info_nce(
         Pairs that are neither positive nor negative; the diagonal is never excluded.
     same : Tensor, shape (B, B), bool, optional
         Pairs that are positive beside the diagonal; a row's target is spread evenly over its positives.
+    within : bool
+        Whether a row of ``a`` has the other rows of ``a`` among its negatives too, and likewise in ``b``: SimCLR's
+        NT-Xent (Chen et al. 2020).
 
     Returns
     -------
@@ -60,19 +73,64 @@ def info_nce(
         Mean of both directions: the cross-entropy of picking a row's partner (van den Oord et al. 2018;
         CLIP).
     """
-    with torch.autocast(a.device.type, enabled=False):  # bf16 has three digits: too few at a scale of 100
-        logits = scale.float() * (a.float() @ b.float().T)
     diagonal = torch.eye(len(a), dtype=torch.bool, device=a.device)
-    if excluded is not None:
-        logits = logits.masked_fill(excluded & ~diagonal, -torch.inf)
-    positive = diagonal if same is None else (same | diagonal)
-    if excluded is not None:
-        positive = positive & ~(excluded & ~diagonal)
-    return 0.5 * (_cross_entropy(logits, positive) + _cross_entropy(logits.T, positive.T))
+    barred = torch.zeros_like(diagonal) if excluded is None else excluded & ~diagonal
+    positive = (diagonal if same is None else same | diagonal) & ~barred
+    logits = _similarities(a, b, scale).masked_fill(barred, -torch.inf)
+    if not within:
+        return 0.5 * (_cross_entropy(logits, positive) + _cross_entropy(logits.T, positive.T))
+    unlike = barred | diagonal | positive
+    own = [_similarities(x, x, scale).masked_fill(unlike, -torch.inf) for x in (a, b)]
+    return 0.5 * (_cross_entropy(logits, positive, own[0]) + _cross_entropy(logits.T, positive.T, own[1]))
 
 
-def _cross_entropy(logits: Tensor, positive: Tensor) -> Tensor:
-    picked = F.log_softmax(logits, dim=1).masked_fill(~positive, 0.0)
+def sigmoid_loss(
+    a: Tensor, b: Tensor, scale: Tensor, bias: Tensor, *, excluded: Tensor | None = None, same: Tensor | None = None
+) -> Tensor:
+    """Each pair a yes-or-no question by itself: SigLIP's loss (Zhai et al. 2023, equation 1).
+
+    Parameters
+    ----------
+    a, b, scale, excluded, same
+        As in `info_nce`.
+    bias : Tensor, scalar
+        Added to the scaled similarities.
+
+    Returns
+    -------
+    Tensor, scalar
+        Sum of the pairs' log losses over B, as SigLIP divides.
+    """
+    diagonal = torch.eye(len(a), dtype=torch.bool, device=a.device)
+    positive = diagonal if same is None else same | diagonal
+    logits = _similarities(a, b, scale) + bias
+    losses = F.softplus(torch.where(positive, -logits, logits))
+    if excluded is not None:
+        losses = losses.masked_fill(excluded & ~diagonal, 0.0)
+    return losses.sum() / len(a)
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """Vectors (…, E) at length one, in float32 at least."""
+    return F.normalize(whole_precision(vectors), dim=-1)
+
+
+def whole_precision(numbers: Tensor) -> Tensor:
+    """Half-precision numbers as float32, others as they are."""
+    return numbers.float() if numbers.dtype in (torch.float16, torch.bfloat16) else numbers
+
+
+def _similarities(a: Tensor, b: Tensor, scale: Tensor) -> Tensor:
+    """In float32 at least, whatever autocast says: bf16 has three digits, too few at a scale of 100."""
+    a, b = whole_precision(a), whole_precision(b)
+    with torch.autocast(a.device.type, enabled=False):
+        return scale.to(a.dtype) * (a @ b.T)
+
+
+def _cross_entropy(logits: Tensor, positive: Tensor, further: Tensor | None = None) -> Tensor:
+    """Mean over the rows; ``further`` are logits of more negatives."""
+    among = logits if further is None else torch.cat([logits, further], dim=1)
+    picked = (logits - among.logsumexp(dim=1, keepdim=True)).masked_fill(~positive, 0.0)
     return -(picked.sum(dim=1) / positive.sum(dim=1)).mean()
 
 

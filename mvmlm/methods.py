@@ -51,6 +51,10 @@ class Method(nn.Module, ABC):
     uses : frozenset of str
         What it reads beside images: ``text``, ``loss`` (the loss section), ``labels``. Only these become part
         of a training's key.
+    differs : str
+        What sets it apart from the method before it, in one line.
+    texts : int
+        Texts of a breast that a batch brings: with 2, ``other_text`` too.
     trains_text : bool
         Whether it has a `TextTower` named ``text_tower``, in which the text encoder can be trained.
     version : int
@@ -62,6 +66,8 @@ class Method(nn.Module, ABC):
     version: ClassVar[int] = 1
     uses: ClassVar[frozenset[str]] = frozenset()
     trains_text: ClassVar[bool] = False
+    texts: ClassVar[int] = 1
+    differs: ClassVar[str] = ""
 
     @dataclass(frozen=True)
     class Options:
@@ -113,8 +119,30 @@ class Method(nn.Module, ABC):
         return {name: part.lr_scale for name, part in self.named_modules() if hasattr(part, "lr_scale")}
 
     @abstractmethod
+    def outputs(self, batch: Batch) -> dict[str, Tensor]:
+        """What the loss compares, computed for each breast by itself.
+
+        Returns
+        -------
+        dict of Tensor, each of shape (B, …)
+            Nothing in it is reduced over the batch: so a batch can be encoded in parts, and by several processes.
+        """
+
+    @abstractmethod
+    def objective(self, outputs: dict[str, Tensor], batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        """The loss of a whole batch, a scalar, and numbers to log.
+
+        Parameters
+        ----------
+        outputs : dict of Tensor
+            Of all breasts of the batch, from `outputs`.
+        batch : Batch
+            Who is who: ``images`` and ``text`` may be None.
+        """
+
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        """The training loss of a batch, a scalar, and numbers to log."""
+        """`objective` of the `outputs` of a batch."""
+        return self.objective(self.outputs(batch), batch)
 
 
 METHODS: Registry[type[Method]] = Registry(
@@ -189,8 +217,9 @@ def load_method(folder: Path) -> Method:
         loss = said["loss"]
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise DataError(f"{folder}: no whole method ({' '.join(str(error).split())[:120]})") from error
-    if "pretrained" in {f.name for f in fields(METHODS.get(config["name"]).Options)}:
-        config["pretrained"] = False  # the weights come from the file, not from the hub
+    start = {"pretrained": False, "weights": ""}  # what it starts from is of no account: its weights come from here
+    known = {f.name for f in fields(METHODS.get(config["name"]).Options)}
+    config.update({name: value for name, value in start.items() if name in known})
     method = build_method(config, shapes, loss=loss)
     try:
         method.load_state_dict(weights)

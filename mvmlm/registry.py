@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import logging
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
 from mvmlm.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -30,7 +33,8 @@ class Registry(Generic[T]):
     packages : tuple of str
         Packages whose modules are all imported on the first look-up, so that adding one is adding a file.
     entry_points : str, optional
-        Entry-point group through which other people's packages add theirs.
+        Entry-point group through which other people's packages add theirs. One that cannot be loaded is said in one
+        line and left out: it takes nothing else with it, and is an error only where it is asked for.
     """
 
     def __init__(self, kind: str, packages: tuple[str, ...] = (), entry_points: str | None = None) -> None:
@@ -38,6 +42,7 @@ class Registry(Generic[T]):
         self._packages = packages
         self._group = entry_points
         self._items: dict[str, T] = {}
+        self._broken: dict[str, str] = {}
         self._discovered = False
 
     def register(self, name: str) -> Callable[[T], T]:
@@ -46,9 +51,7 @@ class Registry(Generic[T]):
         def add(item: T) -> T:
             held = self._items.get(name)
             if held is not None and _place(held) != _place(item):
-                raise ConfigError(
-                    f"{self.kind} {name!r} is registered twice: {_place(held)} and {_place(item)}"
-                )
+                raise ConfigError(f"{self.kind} {name!r} is registered twice: {_place(held)} and {_place(item)}")
             self._items[name] = item
             return item
 
@@ -60,9 +63,11 @@ class Registry(Generic[T]):
         Raises
         ------
         ConfigError
-            If there is none; the message lists the names and the nearest one.
+            If there is none; the message lists the names and the nearest one, or says why its package cannot be used.
         """
         self._discover()
+        if name not in self._items and name in self._broken:
+            raise ConfigError(self._broken[name])
         if name not in self._items:
             hint = did_you_mean(name, self._items)
             raise ConfigError(f"unknown {self.kind} {name!r}{hint} (known: {', '.join(self.names())})")
@@ -89,7 +94,25 @@ class Registry(Generic[T]):
             for info in pkgutil.iter_modules(module.__path__, package + "."):
                 importlib.import_module(info.name)
         for point in entry_points(group=self._group) if self._group else ():
-            self._items.setdefault(point.name, point.load())
+            self._add_from(point)
+
+    def _add_from(self, point: EntryPoint) -> None:
+        """Load an entry point; one that fails, or whose name is taken, is said and left out."""
+        try:
+            item = point.load()
+        except Exception as error:  # code of others, which may fail in any way
+            why = f"cannot be loaded ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+        else:
+            held = self._items.setdefault(point.name, item)
+            if _place(held) == _place(item):
+                return
+            why = f"is left out: {self.kind} {point.name!r} is {_place(held)} already"
+        package = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
+        self._broken[point.name] = (
+            f"entry point {point.name} = {point.value} ({self._group}) of package {package} {why}; "
+            "mend or uninstall the package"
+        )
+        log.warning("%s", self._broken[point.name])
 
 
 def _place(item: object) -> str:

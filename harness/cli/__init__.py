@@ -7,7 +7,7 @@ import importlib
 import os
 import sys
 
-COMMANDS = ("run", "plan", "table", "ui", "ls", "data", "reports", "doctor", "clean")
+COMMANDS = ("run", "plan", "table", "ui", "ls", "data", "reports", "profile", "doctor", "clean")
 
 DESCRIPTION = """Ablations of MV-MLM (multi-view mammography and language): plan them, run them, compare them.
 

@@ -48,9 +48,11 @@ def _ablations() -> Iterable[tuple[str, str]]:
 def _methods() -> Iterable[tuple[str, str]]:
     from mvmlm.methods import METHODS
 
-    return [
-        (n, f"{_first(METHODS.get(n))} (reads {', '.join(sorted(METHODS.get(n).uses))})") for n in METHODS
-    ]
+    for name in METHODS:
+        method = METHODS.get(name)
+        yield name, f"{_first(method)} (reads {', '.join(sorted({'images', *method.uses}))})"
+        if method.differs:
+            yield "", f"= {method.differs}"
 
 
 def _encoders(pattern: str | None) -> Iterable[tuple[str, str]]:

@@ -106,6 +106,15 @@ def show_plan(
             else f"at least {clock(left)}"
         )
         console.print(f"time    {said} on {where} ({_capacity(capacity)})")
+    if searches := [node for node in plan.nodes.values() if node.stage == "search"]:
+        trials = sum(node.config["search"]["trials"] for node in searches)
+        spent = total_time([node for node in searches if node.key not in cached], seconds)
+        console.print(
+            f"search  {len(searches)} searches with {trials} trials in all: {trials} trainings beside the "
+            f"{sum(node.stage == 'pretrain' for node in plan.nodes.values())} that the table stands on"
+            + (f", about {clock(spent)} of the work" if spent else ""),
+            soft_wrap=True,
+        )
     if trained := sum(node.stage == "pretrain" and "text" in node.config for node in plan.nodes.values()):
         console.print(
             f"text    {trained} of the trainings run the text encoder in every step (text.trainable) instead of once a "

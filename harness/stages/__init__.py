@@ -4,9 +4,11 @@ from harness.stages.base import Context, Node, Stage
 from harness.stages.dataset import DatasetStage
 from harness.stages.evaluate import BaselineStage, EvaluateStage
 from harness.stages.features import FeaturesStage
+from harness.stages.finetune import FineTuneStage
 from harness.stages.images import ImagesStage
 from harness.stages.pretrain import PretrainStage
 from harness.stages.reports import ReportsStage
+from harness.stages.search import SearchStage
 from harness.stages.text import TextStage
 
 STAGES: dict[str, Stage] = {
@@ -16,7 +18,9 @@ STAGES: dict[str, Stage] = {
         ImagesStage(),
         ReportsStage(),
         TextStage(),
+        SearchStage(),
         PretrainStage(),
+        FineTuneStage(),
         FeaturesStage(),
         EvaluateStage(),
     )

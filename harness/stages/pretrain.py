@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.stages.base import Context, Stage
@@ -21,13 +22,13 @@ class PretrainStage(Stage):
     """
 
     name = "pretrain"
+    version = 2
 
     def config(self, cell: CellConfig, facts: Facts) -> dict:
         from mvmlm.methods import check_trains_text
 
         uses = facts.uses(cell.method.name)
-        train = cell.train.model_dump(mode="json")
-        train.pop("workers")
+        train = cell.train.model_dump(mode="json", exclude={"workers", "checkpoint_minutes"})
         config = {
             "method": facts.method_options(cell.method.model_dump(mode="json")),
             "method_version": facts.methods.get(cell.method.name).version,
@@ -35,6 +36,8 @@ class PretrainStage(Stage):
             "seed": cell.seed,
             "split": split_slice(cell),
         }
+        if weights := config["method"].get("weights"):
+            config["method"]["weights"] = facts.weights_identity(weights)
         if "loss" in uses:
             config["loss"] = cell.loss.model_dump(mode="json")
         if trains_text(cell, facts):
@@ -48,9 +51,7 @@ class PretrainStage(Stage):
         return config
 
     def inputs(self, cell: CellConfig, facts: Facts) -> tuple[str, ...]:
-        if trains_text(cell, facts):
-            return ("images", "reports")
-        return ("images", "text", "reports") if "text" in facts.uses(cell.method.name) else ("images",)
+        return (*training_inputs(cell, facts), *(("search",) if cell.search.trials else ()))
 
     def kind(self, cell: CellConfig, facts: Facts) -> str:
         text = f" text trained {cell.text.encoder}" if trains_text(cell, facts) else ""
@@ -58,12 +59,21 @@ class PretrainStage(Stage):
 
     def runtime(self, cell: CellConfig) -> dict:
         source = {"source": encoder_source(cell.text.encoder)} if cell.text.trainable else {}
-        return {"workers": cell.train.workers, **source}
+        speed = {"workers": cell.train.workers, "checkpoint_minutes": cell.train.checkpoint_minutes}
+        weights = cell.method.model_dump().get("weights")
+        return {**speed, **source, **({"weights": str(Path(weights).absolute())} if weights else {})}
 
     def run(self, context: Context) -> dict:
         from harness.stages.training_run import pretrain
 
         return pretrain(context)
+
+
+def training_inputs(cell: CellConfig, facts: Facts) -> tuple[str, ...]:
+    """Stages that a training reads its images and texts from."""
+    if trains_text(cell, facts):
+        return ("images", "reports")
+    return ("images", "text", "reports") if "text" in facts.uses(cell.method.name) else ("images",)
 
 
 def trains_text(cell: CellConfig, facts: Facts) -> bool:

@@ -1,12 +1,15 @@
-"""The work of stage ``evaluate``: breast features from cached image features, a protocol, the test scores."""
+"""The work of stage ``evaluate``: what a protocol judges, breast by breast, the protocol, the test scores."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.stages.base import Context
+from harness.stages.finetune import DETAILS, SCORES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,13 +35,28 @@ def score(context: Context) -> dict:
         result = BASELINES[config["baseline"]](breasts, task, **asked, options=said, **told)
     else:
         run = PROTOCOLS.get(said.pop("protocol"))
-        features = breast_features(
-            np.load(context.inputs["features"] / "features.npy", mmap_mode="r"), breasts
-        )
-        result = run(features, breasts, task, **asked, options=said)
+        result = run(_judged(context.inputs, breasts), breasts, task, **asked, options=said)
+        if "finetune" in context.inputs:
+            told = json.loads((context.inputs["finetune"] / DETAILS).read_text())
+            result = replace(result, details={**result.details, "finetune": told})
     result.write(context.out)
     note = task.note(breasts)
     return {"metrics": result.metrics, "notes": [note] if note else []}
+
+
+def _judged(inputs: dict[str, Path], breasts: pd.DataFrame) -> np.ndarray:
+    """Frozen features of each breast, or its score by a fine-tuned network; shape (n_breasts, D)."""
+    if "finetune" in inputs:
+        return breast_scores(inputs["finetune"], breasts)
+    return breast_features(np.load(inputs["features"] / "features.npy", mmap_mode="r"), breasts)
+
+
+def breast_scores(folder: Path, breasts: pd.DataFrame) -> np.ndarray:
+    """Scores that stage ``finetune`` has written, shape (n_breasts, 1); NaN for a breast without one."""
+    import pandas as pd
+
+    table = pd.read_parquet(folder / SCORES).set_index("breast_id")["score"]
+    return table.reindex(breasts.index).to_numpy(np.float64)[:, None]
 
 
 def first_texts(folder: Path) -> pd.Series:

@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from harness.stages.base import Context
 from harness.stages.licence import carry_licence
+from harness.stages.search import apply_best
 from harness.stages.text import cut_notes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     import numpy as np
     import pandas as pd
 
-    from mvmlm.methods import Shapes
+    from mvmlm.data.breast_batches import BreastData
+    from mvmlm.distributed import Group
+    from mvmlm.methods import Method, Shapes
     from mvmlm.models.text_encoder import TextTokens
+    from mvmlm.training import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -42,8 +49,27 @@ class Texts:
     notes: tuple[str, ...] = ()
 
 
-def pretrain(context: Context) -> dict:
-    """Train on patients of the training split and save ``model.safetensors``, ``method.json``, ``history.json``.
+@dataclass(frozen=True)
+class Assembled:
+    """A training that can begin.
+
+    Attributes
+    ----------
+    method : Method
+    training, validation : BreastData
+    settings : mvmlm.training.TrainConfig
+    notes : tuple of str
+    """
+
+    method: Method
+    training: BreastData
+    validation: BreastData
+    settings: TrainConfig
+    notes: tuple[str, ...] = ()
+
+
+def assemble(config: dict, inputs: dict[str, Path], runtime: dict) -> Assembled:
+    """Method, data and settings of a pretraining, from the stage's slice and the folders of its inputs.
 
     Validation patients are carved from the training split; test patients are dropped before any image or text
     of theirs is looked at.
@@ -51,13 +77,12 @@ def pretrain(context: Context) -> dict:
     from mvmlm.data.augment import Augmentation
     from mvmlm.data.breast_batches import BreastData
     from mvmlm.data.image_store import ImageStore, stored_breasts
-    from mvmlm.methods import build_method, save_method, source_digest
-    from mvmlm.training import TrainConfig, train
+    from mvmlm.methods import METHODS, build_method
+    from mvmlm.training import TrainConfig
 
-    config = context.config
-    store = ImageStore.open(context.inputs["images"])
-    breasts = training_breasts(stored_breasts(context.inputs["images"]), config)
-    texts = _texts(context, breasts)
+    store = ImageStore.open(inputs["images"])
+    breasts = training_breasts(stored_breasts(inputs["images"]), config)
+    texts = _texts(config, inputs, runtime, breasts)
     labels = breasts["label"].to_numpy("float32") if "labels" in config else None
 
     def data(part: str) -> BreastData:
@@ -69,42 +94,83 @@ def pretrain(context: Context) -> dict:
             text_ids=texts and texts.ids[mine],
             text_groups=texts and texts.groups,
             labels=None if labels is None else labels[mine],
+            texts=METHODS.get(config["method"]["name"]).texts,
         )
 
+    weights = {"weights": runtime["weights"]} if "weights" in runtime else {}
     method = build_method(
-        config["method"],
+        {**config["method"], **weights},
         _shapes(store.image_size, texts),
         loss=config.get("loss"),
         seed=config["seed"],
     )
     if texts and texts.encoder is not None:
         method.text_tower.adopt(texts.encoder, config["text"]["lr_scale"])
-    training = data("train")
     settings = dict(config["train"])
     augment = Augmentation(**settings.pop("augment", {}))
-    history = train(
-        method,
-        training,
-        TrainConfig(**settings, augment=augment, workers=context.runtime["workers"]),
-        validation=data("val"),
-        seed=config["seed"],
-        work_dir=context.work,
-        on_epoch=context.report,
-    )
-    save_method(method, context.out)
+    settings.pop("processes", None)
+    speed = {name: runtime[name] for name in ("workers", "checkpoint_minutes") if name in runtime}
+    settings = TrainConfig(**settings, augment=augment, **speed)
+    return Assembled(method, data("train"), data("val"), settings, texts.notes if texts else ())
+
+
+def pretrain(context: Context) -> dict:
+    """Train on patients of the training split and save ``model.safetensors``, ``method.json``, ``history.json``."""
+    from mvmlm.distributed import ALONE, run_processes
+
+    config = context.config
+    if "search" in context.inputs:
+        config = apply_best(config, context.inputs["search"])
+    given = (config, context.inputs, context.runtime, context.out, context.work)
+    processes = config["train"].get("processes", 1)
+    if processes == 1:
+        summary = train_and_save(ALONE, context.report, *given)
+    else:
+        summary = run_processes(train_and_save, processes, given, threads=context.threads, report=context.report)
     carry_licence(context.inputs["images"], context.out)
-    (context.out / "history.json").write_text(json.dumps(history, indent=1))
-    notes = [*texts.notes] if texts else []
+    return summary
+
+
+def train_and_save(
+    group: Group,
+    report: Callable[[dict], None] | None,
+    config: dict,
+    inputs: dict[str, Path],
+    runtime: dict,
+    out: Path,
+    work: Path,
+) -> dict:
+    """What each process of a pretraining does; the first one saves, and its summary is the stage's."""
+    from mvmlm.methods import save_method, source_digest
+    from mvmlm.training import train
+
+    made = assemble(config, inputs, runtime)
+    trained = train(
+        made.method,
+        made.training,
+        made.settings,
+        validation=made.validation,
+        seed=config["seed"],
+        work_dir=work,
+        on_epoch=report,
+        group=group,
+    )
+    if group.rank:
+        return {}
+    save_method(made.method, out)
+    (out / "history.json").write_text(json.dumps(trained.history, indent=1))
+    notes = [*made.notes, *trained.notes]
     if "labels" in config:
         notes.append(
             f"{config['method']['name']}: trained on the labels that its probe is fitted to, so the folds that choose "
             "the probe's penalty have seen them; test labels have not been seen"
         )
-    seconds = sum(record["seconds"] for record in history)
+    seconds = sum(record["seconds"] for record in trained.history)
     return {
-        "breasts": len(training),
-        "epochs": len(history),
-        "parameters": sum(p.numel() for p in method.parameters()),
+        "breasts": len(made.training),
+        "epochs": len(trained.history),
+        "micro_batch": trained.micro_batch,
+        "parameters": sum(p.numel() for p in made.method.parameters()),
         "method_source": source_digest(config["method"]["name"]),
         "seconds": seconds,
         "measures": {"seconds": seconds},
@@ -115,7 +181,8 @@ def pretrain(context: Context) -> dict:
 def training_breasts(breasts: pd.DataFrame, config: dict) -> pd.DataFrame:
     """Breasts that a pretraining may see, with ``part`` (train or val), and ``label`` where labels are read.
 
-    A method that reads labels trains on all that the fraction grants, as the probe does, and has no validation part.
+    A method that reads labels trains on all that the fraction grants, as the probe does, and has no validation part
+    but in a search: there it is carved before labels are granted.
 
     Parameters
     ----------
@@ -142,29 +209,30 @@ def _labelled(breasts: pd.DataFrame, config: dict) -> pd.DataFrame:
 
     label = breasts[TASKS.get(config["labels"]["task"]).column]
     breasts = breasts.assign(label=label.astype("Float32"))[label.notna()]
-    granted = label_fraction(breasts, breasts["label"], config["labels"]["fraction"], config["seed"])
-    return breasts[breasts["patient_id"].isin(granted)]
+    training = breasts[breasts["part"] == "train"]
+    granted = label_fraction(training, training["label"], config["labels"]["fraction"], config["seed"])
+    return breasts[breasts["patient_id"].isin(granted) | (breasts["part"] == "val")]
 
 
-def _texts(context: Context, breasts: pd.DataFrame) -> Texts | None:
+def _texts(config: dict, inputs: dict[str, Path], runtime: dict, breasts: pd.DataFrame) -> Texts | None:
     """States or ids of the reports of these breasts, where the method reads text."""
     import pandas as pd
 
     from mvmlm.data.breast_batches import report_groups
     from mvmlm.models.text_encoder import TextTokens, load_encoder, tokenize_texts
 
-    if "reports" not in context.inputs:
+    if "reports" not in inputs:
         return None
-    reports = pd.read_parquet(context.inputs["reports"] / "reports.parquet")
+    reports = pd.read_parquet(inputs["reports"] / "reports.parquet")
     reports = reports[reports["breast_id"].isin(breasts.index)].sort_values(["breast_id", "sample"])
     encoder, notes = None, []
-    if "text" in context.config:
-        length = context.config["text"]["max_length"]
-        tokenizer, encoder = load_encoder(context.runtime["source"], length)
+    if "text" in config:
+        length = config["text"]["max_length"]
+        tokenizer, encoder = load_encoder(runtime["source"], length)
         tokens, summary = tokenize_texts(reports["text"], tokenizer, length)
         notes = cut_notes(summary)
     else:
-        tokens = TextTokens.open(context.inputs["text"])
+        tokens = TextTokens.open(inputs["text"])
     ids = reports["text"].map(tokens.id_of).to_numpy("int64")
     groups = report_groups(ids, reports["record"].to_numpy())
     return Texts(tokens, _by_breast(reports["breast_id"], ids, breasts.index), groups, encoder, tuple(notes))

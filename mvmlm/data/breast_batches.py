@@ -43,6 +43,8 @@ class BreastData:
         Texts of one number count as the same report, see `report_groups`; by default only equal texts do.
     labels : ndarray, shape (n,), float32, optional
         NaN is unknown.
+    texts : int
+        With 2, a batch brings the next text of each breast too, as ``other_text``.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class BreastData:
         text_ids: np.ndarray | None = None,
         text_groups: np.ndarray | None = None,
         labels: np.ndarray | None = None,
+        texts: int = 1,
     ) -> None:
         views = breasts[["cc", "mlo"]].to_numpy(np.int64)
         there = (views >= 0).any(axis=1)
@@ -63,6 +66,7 @@ class BreastData:
             there &= (text_ids >= 0).any(axis=1)
             text_ids = text_ids[there]
         self.store, self.text, self.text_ids, self.text_groups = store, text, text_ids, text_groups
+        self.texts = texts
         self.turns = _turns(breasts.index[there])
         self.views = views[there]
         self.patient = pd.factorize(breasts["patient_id"][there])[0].astype(np.int64)
@@ -97,30 +101,38 @@ class BreastData:
             Whether the images lie in memory from which a GPU can fetch them by itself.
         """
         views = self.views[rows]
-        text = text_mask = text_id = None
+        text_id, states, others = None, (None, None), (None, None)
         if self.text_ids is not None:
             ids = self._shown(rows, epoch)
-            text_id = torch.from_numpy(ids if self.text_groups is None else self.text_groups[ids])
+            text_id = torch.from_numpy(self._groups(ids))
         if self.text is not None:
-            tokens = np.asarray(self.text.tokens[ids])
-            text = torch.from_numpy(tokens.astype(np.float32) if tokens.ndim == 3 else tokens)
-            text_mask = torch.from_numpy(self.text.mask[ids])
+            states = self._states(ids)
+            others = self._states(self._shown(rows, epoch, after=1)) if self.texts > 1 else others
         return Batch(
             images=self._images(views, pin),
             view_mask=torch.from_numpy(views >= 0),
             patient=torch.from_numpy(self.patient[rows]),
-            text=text,
-            text_mask=text_mask,
+            text=states[0],
+            text_mask=states[1],
             text_id=text_id,
             labels=None if self.labels is None else torch.from_numpy(self.labels[rows]),
+            other_text=others[0],
+            other_mask=others[1],
         )
 
-    def _shown(self, rows: np.ndarray, epoch: int | None) -> np.ndarray:
+    def _shown(self, rows: np.ndarray, epoch: int | None, after: int = 0) -> np.ndarray:
         ids = self.text_ids[rows]
-        if epoch is None:
-            return ids[:, 0]
-        number = (epoch - 1 + self.turns[rows]) % (ids >= 0).sum(axis=1)
+        turn = 0 if epoch is None else epoch - 1 + self.turns[rows]
+        number = (turn + after) % (ids >= 0).sum(axis=1)
         return ids[np.arange(len(rows)), number]
+
+    def _states(self, ids: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        tokens = np.asarray(self.text.tokens[ids])
+        states = torch.from_numpy(tokens.astype(np.float32) if tokens.ndim == 3 else tokens)
+        return states, torch.from_numpy(self.text.mask[ids])
+
+    def _groups(self, ids: np.ndarray) -> np.ndarray:
+        return ids if self.text_groups is None else self.text_groups[ids]
 
     def _images(self, views: np.ndarray, pin: bool) -> torch.Tensor:
         """Each image copied once, from the file's pages to its place in the batch."""
@@ -133,6 +145,73 @@ class BreastData:
                 place.fill(0)
         return images
 
+    def relations(self, rows: np.ndarray, *, epoch: int | None = None) -> Batch:
+        """Who is who among the breasts at ``rows``, without images and texts: what a loss needs beside embeddings."""
+        text_id = None
+        if self.text_ids is not None:
+            text_id = torch.from_numpy(self._groups(self._shown(rows, epoch)))
+        return Batch(
+            images=None,
+            view_mask=torch.from_numpy(self.views[rows] >= 0),
+            patient=torch.from_numpy(self.patient[rows]),
+            text_id=text_id,
+            labels=None if self.labels is None else torch.from_numpy(self.labels[rows]),
+        )
+
+    def shuffled(self, batch_size: int, *, seed: int, epoch: int, world_size: int = 1) -> list[np.ndarray]:
+        """Rows of each batch of one epoch.
+
+        The order follows from ``seed`` and ``epoch`` alone: arms with the same data see the same images in the same
+        order, and a resumed training sees what an uninterrupted one would have.
+
+        Parameters
+        ----------
+        batch_size : int
+            Of all processes together.
+        world_size : int
+            Processes that share each batch.
+
+        Raises
+        ------
+        ConfigError
+            When a batch has fewer breasts than there are processes.
+        """
+        order = self.order(batch_size, np.random.default_rng([seed, epoch, 0]))
+        if min(map(len, order)) < world_size:
+            raise ConfigError(
+                f"train.batch_size={batch_size}: a batch of {min(map(len, order))} breasts cannot be shared by "
+                f"{world_size} processes; make it larger, or take fewer"
+            )
+        return order
+
+    def stream(
+        self, parts: Iterable[np.ndarray], *, epoch: int, workers: int = 0, pin: bool = False
+    ) -> Iterator[Batch]:
+        """The breasts of one group of rows after the other, as in `batch`.
+
+        Parameters
+        ----------
+        workers : int
+            Threads that prepare what comes next; they change nothing but the speed.
+        """
+        if not workers:
+            for rows in parts:
+                yield self.batch(rows, epoch=epoch, pin=pin)
+            return
+        with ThreadPoolExecutor(workers) as pool:
+            coming = iter(parts)
+            ahead: deque[Future[Batch]] = deque()
+            try:
+                while True:
+                    for rows in islice(coming, workers + AHEAD - len(ahead)):
+                        ahead.append(pool.submit(self.batch, rows, epoch=epoch, pin=pin))
+                    if not ahead:
+                        return
+                    yield ahead.popleft().result()
+            finally:
+                for waiting in ahead:
+                    waiting.cancel()
+
     def epoch(
         self,
         batch_size: int,
@@ -144,49 +223,22 @@ class BreastData:
         world_size: int = 1,
         pin: bool = False,
     ) -> Iterator[tuple[np.ndarray, Batch]]:
-        """Shuffled batches of one epoch, with the rows of their breasts.
-
-        The order follows from ``seed`` and ``epoch`` alone: arms with the same data see the same images in the same
-        order, and a resumed training sees what an uninterrupted one would have.
+        """Shuffled batches of one epoch, with the rows of their breasts; see `shuffled` and `stream`.
 
         Parameters
         ----------
-        batch_size : int
-            Of all ranks together.
-        workers : int
-            Threads that prepare batches ahead; they change nothing but the speed.
         rank, world_size : int
             Each of ``world_size`` processes gets its share of every batch: as many batches as the others, and one
             breast more or less in each. All shares together are the batch of one process.
-        pin : bool
-            See `batch`.
-
-        Raises
-        ------
-        ConfigError
-            When a batch has fewer breasts than there are ranks.
         """
-        order = self.order(batch_size, np.random.default_rng([seed, epoch, 0]))
-        if min(map(len, order)) < world_size:
-            raise ConfigError(
-                f"train.batch_size={batch_size}: a batch of {min(map(len, order))} breasts cannot be shared by "
-                f"{world_size} processes; make it larger, or take fewer"
-            )
-        mine = [np.array_split(rows, world_size)[rank] for rows in order]
-        if not workers:
-            for rows in mine:
-                yield rows, self.batch(rows, epoch=epoch, pin=pin)
-            return
-        with ThreadPoolExecutor(workers) as pool:
-            coming = iter(mine)
-            ahead: deque[tuple[np.ndarray, Future[Batch]]] = deque()
-            while True:
-                for rows in islice(coming, workers + AHEAD - len(ahead)):
-                    ahead.append((rows, pool.submit(self.batch, rows, epoch=epoch, pin=pin)))
-                if not ahead:
-                    return
-                rows, batch = ahead.popleft()
-                yield rows, batch.result()
+        order = self.shuffled(batch_size, seed=seed, epoch=epoch, world_size=world_size)
+        mine = [share(rows, rank, world_size) for rows in order]
+        yield from zip(mine, self.stream(mine, epoch=epoch, workers=workers, pin=pin))
+
+
+def share(rows: np.ndarray, rank: int, world_size: int) -> np.ndarray:
+    """What one of several processes has of a batch: contiguous, so that all shares in order are the batch."""
+    return np.array_split(rows, world_size)[rank]
 
 
 def report_groups(text_ids: np.ndarray, records: np.ndarray) -> np.ndarray:

@@ -1,37 +1,9 @@
-"""The transformer over tokens, and the projection of any number of positions to N tokens."""
+"""The transformer over tokens."""
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-
-class TokenProjection(nn.Module):
-    """Positions to tokens: a linear map over the position axis, after one over the channels.
-
-    This is the paper's g: H·W pseudo-tokens are mixed to N. (The other reading, a change of width alone,
-    would leave the number of tokens as it is.)
-
-    Parameters
-    ----------
-    positions, channels : int
-        Of the input.
-    tokens, width : int
-        Of the output.
-    """
-
-    def __init__(self, positions: int, channels: int, tokens: int, width: int) -> None:
-        super().__init__()
-        self.channels = nn.Linear(channels, width)
-        self.mix = nn.Linear(positions, tokens)
-        self.place = nn.Parameter(torch.zeros(tokens, width))
-        nn.init.trunc_normal_(self.place, std=0.02)
-
-    def forward(self, states: Tensor) -> Tensor:
-        """(B, positions, channels) to (B, tokens, width)."""
-        narrow = self.channels(states)
-        return self.mix(narrow.transpose(1, 2)).transpose(1, 2) + self.place
 
 
 class Block(nn.Module):

@@ -92,7 +92,7 @@ def _inside(config: dict[str, Any], texts: list[str], *, trained: bool) -> tuple
 
 def _epoch(work: Path, data: BreastData, method: Method, device: str) -> float:
     config = TrainConfig(epochs=2, batch_size=BATCH, precision="fp32" if device == "cpu" else "bf16")
-    return train(method, data, config, seed=0, work_dir=work, device=device)[1]["seconds"]
+    return train(method, data, config, seed=0, work_dir=work, device=device).history[1]["seconds"]
 
 
 if __name__ == "__main__":

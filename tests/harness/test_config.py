@@ -11,25 +11,30 @@ from harness.spec import all_paths
 
 PATHS = """
 data.name data.root data.options data.val_fraction data.test_fraction data.split_seed data.max_bad_share
-data.follow_links
-images.height images.width images.intensity images.crop images.reduced reports.source reports.fields
+data.follow_links images.height images.width images.intensity images.crop images.reduced reports.source reports.fields
 reports.samples reports.unfaithful reports.attempts reports.seed reports.options reports.llm.backend reports.llm.model
 reports.llm.prompt reports.llm.temperature reports.llm.top_p reports.llm.max_tokens reports.llm.precision
 reports.llm.batch_size reports.llm.device reports.llm.url reports.llm.key_variable reports.llm.concurrency
-reports.llm.timeout_s reports.llm.retries reports.llm.budget_tokens text.encoder
-text.max_length text.trainable text.lr_scale method.name loss.ii_weight loss.same_report loss.same_patient
-loss.temperature
-loss.learn_temperature train.epochs train.min_steps train.batch_size train.lr train.weight_decay train.warmup_epochs
-train.precision train.grad_clip train.augment.flip train.augment.vertical_flip train.augment.affine
-train.augment.rotate train.augment.shift train.augment.scale train.augment.shear train.augment.crop
-train.augment.intensity train.augment.gamma train.augment.erase train.workers eval.task eval.protocol
-eval.fraction eval.representation eval.folds eval.strengths eval.draws resources.dataset.cpu
-resources.dataset.gpu resources.dataset.memory_gib resources.images.cpu resources.images.gpu
+reports.llm.timeout_s reports.llm.retries reports.llm.budget_tokens text.encoder text.max_length text.trainable
+text.lr_scale method.name loss.kind loss.bias loss.ii_weight loss.tt_weight loss.ii_negatives loss.same_report
+loss.same_patient loss.temperature loss.learn_temperature train.epochs train.min_steps train.batch_size train.lr
+train.weight_decay train.warmup_epochs train.precision train.grad_clip train.augment.flip train.augment.vertical_flip
+train.augment.affine train.augment.rotate train.augment.shift train.augment.scale train.augment.shear
+train.augment.crop train.augment.intensity train.augment.gamma train.augment.erase train.micro_batch train.accumulate
+train.layer_decay train.ema train.compile train.processes train.workers train.checkpoint_minutes search.trials
+search.space search.sampler search.pruner search.startup search.every search.val_fraction search.tasks search.seed
+eval.task eval.protocol eval.fraction eval.representation eval.folds eval.strengths eval.draws eval.finetune.lrs
+eval.finetune.epochs eval.finetune.min_steps eval.finetune.batch_size eval.finetune.patience
+eval.finetune.weight_decay eval.finetune.warmup_epochs eval.finetune.precision eval.finetune.val_share
+eval.finetune.augment.flip eval.finetune.augment.vertical_flip eval.finetune.augment.affine
+eval.finetune.augment.rotate eval.finetune.augment.shift eval.finetune.augment.scale eval.finetune.augment.shear
+eval.finetune.augment.crop eval.finetune.augment.intensity eval.finetune.augment.gamma eval.finetune.augment.erase
+resources.dataset.cpu resources.dataset.gpu resources.dataset.memory_gib resources.images.cpu resources.images.gpu
 resources.images.memory_gib resources.reports.cpu resources.reports.gpu resources.reports.memory_gib
-resources.text.cpu resources.text.gpu resources.text.memory_gib resources.pretrain.cpu
-resources.pretrain.gpu resources.pretrain.memory_gib resources.features.cpu resources.features.gpu
-resources.features.memory_gib resources.evaluate.cpu resources.evaluate.gpu resources.evaluate.memory_gib
-seed
+resources.text.cpu resources.text.gpu resources.text.memory_gib resources.pretrain.cpu resources.pretrain.gpu
+resources.pretrain.memory_gib resources.finetune.cpu resources.finetune.gpu resources.finetune.memory_gib
+resources.features.cpu resources.features.gpu resources.features.memory_gib resources.evaluate.cpu
+resources.evaluate.gpu resources.evaluate.memory_gib seed
 """
 
 

@@ -139,7 +139,11 @@ MOVES = {
     "method.name=custom_clip": BELOW_PRETRAIN,
     "method.tokens=8": BELOW_PRETRAIN,
     "method.dropout=0.5": BELOW_PRETRAIN,
+    "loss.kind=sigmoid": BELOW_PRETRAIN,
+    "loss.bias=-5.0": BELOW_PRETRAIN,
     "loss.ii_weight=0.5": BELOW_PRETRAIN,
+    "loss.tt_weight=0.1": BELOW_PRETRAIN,
+    "loss.ii_negatives=both_views": BELOW_PRETRAIN,
     "loss.same_report=negative": BELOW_PRETRAIN,
     "loss.same_patient=negative": BELOW_PRETRAIN,
     "loss.temperature=0.1": BELOW_PRETRAIN,
@@ -163,7 +167,18 @@ MOVES = {
     "train.augment.intensity=0.2": BELOW_PRETRAIN,
     "train.augment.gamma=0.2": BELOW_PRETRAIN,
     "train.augment.erase=0.5": BELOW_PRETRAIN,
+    "train.micro_batch=2": BELOW_PRETRAIN,
+    "train.accumulate=2": BELOW_PRETRAIN,
+    "train.layer_decay=0.7": BELOW_PRETRAIN,
+    "train.ema=0.9": BELOW_PRETRAIN,
+    "train.compile=true": BELOW_PRETRAIN,
+    "train.processes=2": BELOW_PRETRAIN,
     "train.workers=3": (),
+    "train.checkpoint_minutes=1.0": (),
+    "method.tokenizer=queries": BELOW_PRETRAIN,
+    "method.pooling=cls": BELOW_PRETRAIN,
+    "method.batch_norm=frozen": BELOW_PRETRAIN,
+    "method.frozen_stages=1": BELOW_PRETRAIN,
     "tasks=malignancy": ("evaluate",),
     "eval.fraction=0.5": ("evaluate",),
     "eval.representation=tokens_max": ("features", "evaluate"),
@@ -189,8 +204,9 @@ def test_the_table_above_knows_every_setting():
     said = {change.split("=")[0] for change in MOVES}
     resources = {path for path in all_paths() if path.startswith("resources.")}
     unknown = {"data.name", "data.options", "eval.protocol", "text.trainable", "text.lr_scale"}
-    llm = {path for path in all_paths() if path.startswith("reports.llm.")}  # test_plan_reports.py
-    left = set(all_paths()) - said - resources - set(OWNED) - unknown - llm
+    elsewhere = ("reports.llm.", "search.", "eval.finetune.")  # test_plan_reports, _search_stage, _finetune_stage
+    others = {path for path in all_paths() if path.startswith(elsewhere)}
+    left = set(all_paths()) - said - resources - set(OWNED) - unknown - others
     assert not left
 
 
@@ -209,7 +225,7 @@ def test_what_is_in_no_key_still_reaches_the_worker(plan):
     found = plan({}, "data.root=/elsewhere", "train.workers=3", "resources.pretrain.gpu=1")
     nodes = {node.stage: node for node in found.nodes.values()}
     assert nodes["images"].runtime == {"data_root": "/elsewhere", "max_bad_share": 0.02}
-    assert nodes["pretrain"].runtime == {"workers": 3}
+    assert nodes["pretrain"].runtime == {"workers": 3, "checkpoint_minutes": 10.0}
     assert nodes["pretrain"].resources["gpu"] == 1
 
 
@@ -312,7 +328,7 @@ def test_the_keys_of_a_reference_cell_stay(plan):
         "images": "90650b4832a91eb6d872",
         "reports": "a8724c1362edb53f1151",
         "text": "a226275caf6db8cbabec",
-        "pretrain": "15fa2a6d20c3da334705",
-        "features": "a64eb1350ddbc882c73e",
-        "evaluate": "195425ede75d733cfdbb",
+        "pretrain": "cdd48c06c9a12008218c",
+        "features": "fd1abf374ad0c502966b",
+        "evaluate": "9636b1a098c9e1b8889c",
     }

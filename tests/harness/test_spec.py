@@ -55,7 +55,7 @@ WRONG = {
     "out of bounds": (base("train: {epochs: 0}"), "3:11: train.epochs: is 0; must be >= 1"),
     "wrong choice": (
         base("train: {precision: fp23}"),
-        "3:11: train.precision: is 'fp23'; expected fp32 or bf16; did you mean 'fp32'?",
+        "3:11: train.precision: is 'fp23'; expected fp32, bf16 or fp16; did you mean 'fp32'?",
     ),
     "resources of no stage": (base("resources: {pretrian: {gpu: 1}}"), "3:15: resources.pretrian: is no key here; did"),
     "unknown data set": (base("data: {name: phantm}"), "3:10: data.name: unknown data set 'phantm'; did you mean"),

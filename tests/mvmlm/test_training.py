@@ -12,10 +12,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mvmlm.checkpoint import CHECKPOINT
 from mvmlm.data.augment import Augmentation
-from mvmlm.errors import DataError
+from mvmlm.errors import DataError, TrainingError
 from mvmlm.methods import METHODS
-from mvmlm.training import CHECKPOINT, TrainConfig, TrainingError, learning_rate, train
+from mvmlm.optimiser import learning_rate
+from mvmlm.training import TrainConfig, train
 from tests.mvmlm.models.toy_backbone import TEXT_METHODS, text_method, token_data, write_backbone
 from tests.mvmlm.toy_breasts import small_method, toy_data
 
@@ -44,7 +46,7 @@ def run(folder, *, name="mvmlm", config=CONFIG, seed=3, stops=(), data=None, wei
             on_epoch=seen.append,
             should_stop=None if stop is None else (lambda end=stop, s=seen: s[-1]["epoch"] >= end),
             device="cpu",
-        )
+        ).history
     return method.state_dict(), history
 
 
@@ -106,10 +108,10 @@ def test_a_checkpoint_with_foreign_weights_leaves_no_trace(tmp_path, caplog):
     run(tmp_path / "hurt", stops=(), config=CONFIG)
     path = tmp_path / "hurt" / CHECKPOINT
     state = torch.load(path, weights_only=True)
-    state["method"].pop("temperature.log_scale")
+    state["method"].pop("contrast.temperature.log_scale")
     torch.save(state, path)
     again = run(tmp_path / "hurt")
-    assert "temperature.log_scale" in caplog.text
+    assert "contrast.temperature.log_scale" in caplog.text
     assert_same(whole, again)
 
 
@@ -148,17 +150,17 @@ def test_every_method_sees_the_same_images_in_the_same_order(tmp_path):
 
 def poisoned(method, where: str):
     """The method, with a loss that is no number in the second batch, or whose gradient is none."""
-    loss, calls = method.loss, []
+    objective, calls = method.objective, []
 
-    def bad(batch):
+    def bad(outputs, batch):
         calls.append(1)
-        value, logs = loss(batch)
+        value, logs = objective(outputs, batch)
         if len(calls) == 2:
             weight = next(method.parameters())
             value = value * torch.nan if where == "loss" else value + (weight.flatten()[0] * 0.0).abs().sqrt()
         return value, logs
 
-    method.loss = bad
+    method.objective = bad
     return method
 
 
@@ -233,7 +235,7 @@ def run_with_text(folder, backbone, *, name="mvmlm", lr_scale=0.1, stops=(), con
             on_epoch=seen.append,
             should_stop=None if stop is None else (lambda end=stop, s=seen: s[-1]["epoch"] >= end),
             device="cpu",
-        )
+        ).history
     return method.state_dict(), history, start
 
 

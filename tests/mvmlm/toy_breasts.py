@@ -37,12 +37,16 @@ def small_batch(count: int = 6, *, missing: tuple[tuple[int, int], ...] = (), se
     mask = torch.ones(count, 2, dtype=torch.bool)
     for breast, view in missing:
         images[breast, view], mask[breast, view] = 0.0, False
+    texts = [torch.randn(count, LENGTH, WIDTH, generator=random) for _ in range(2)]
+    masks = [torch.arange(LENGTH) < torch.randint(2, LENGTH + 1, (count, 1), generator=random) for _ in range(2)]
     return Batch(
         images=images,
         view_mask=mask,
         patient=torch.arange(count),
-        text=torch.randn(count, LENGTH, WIDTH, generator=random),
-        text_mask=torch.arange(LENGTH) < torch.randint(2, LENGTH + 1, (count, 1), generator=random),
+        text=texts[0],
+        text_mask=masks[0],
+        other_text=texts[1],
+        other_mask=masks[1],
         text_id=torch.arange(count),
         labels=(torch.arange(count) % 2).float(),
     )
@@ -82,4 +86,5 @@ def toy_data(count: int = 10, *, missing: tuple[tuple[int, int], ...] = (), seed
         text=toy_text(count, seed),
         text_ids=np.arange(count),
         labels=(np.arange(count) % 2).astype(np.float32),
+        texts=2,
     )

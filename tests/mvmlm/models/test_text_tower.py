@@ -13,7 +13,7 @@ import torch
 
 from mvmlm.data.breast_batches import BreastData
 from mvmlm.errors import ConfigError
-from mvmlm.methods import DESCRIPTION, Shapes, build_method, load_method, save_method
+from mvmlm.methods import DESCRIPTION, METHODS, Shapes, build_method, load_method, save_method
 from mvmlm.models.text_encoder import TextTokens, encode_texts
 from mvmlm.models.text_tower import POOLINGS, TextTower, pooled
 from tests.mvmlm.models.toy_backbone import TEXT_METHODS, reports, text_method, token_data, write_backbone
@@ -45,7 +45,8 @@ def kept_states(source, folder, count=8):
     encode_texts(reports(count), str(source), 32, folder, device="cpu")
     tokens = TextTokens.open(folder)
     store, breasts = toy_store(count)
-    return BreastData(store, breasts, text=tokens, text_ids=np.array([tokens.id_of(t) for t in reports(count)]))
+    ids = np.array([tokens.id_of(t) for t in reports(count)])
+    return BreastData(store, breasts, text=tokens, text_ids=ids, texts=2)
 
 
 @pytest.mark.parametrize("source", ["tiny_bert", "small"])
@@ -154,7 +155,7 @@ def test_an_encoder_that_transformers_does_not_know_is_named():
 
 
 def test_a_method_that_cannot_train_text_says_which_can(backbone):
-    with pytest.raises(ConfigError, match=r"text\.trainable: method supervised cannot.*custom_clip, mvmlm"):
+    with pytest.raises(ConfigError, match=r"text\.trainable: method supervised cannot.*custom_clip.*mvmlm"):
         build_method({"name": "supervised"}, Shapes(SIZE, 8, 6, {"model_type": "bert"}))
 
 
@@ -173,7 +174,7 @@ def test_pooling_looks_at_real_tokens_alone(how):
 @every_text_method
 def test_the_pooling_of_the_text_is_a_setting_and_its_default_is_no_news(name):
     batch = small_batch()
-    default = {"mvmlm": "max", "custom_clip": "mean"}[name]
+    default = METHODS.get(name).Options().text_pooling
     losses = {}
     for how in POOLINGS:
         method = small_method(name, text_pooling=how).eval()

@@ -45,7 +45,7 @@ def token_data(source: str | Path, count: int = 8, *, seed: int = 0, max_length:
     tokens, _ = tokenize_texts(reports(count), tokenizer, max_length)
     store, breasts = toy_store(count, seed=seed)
     ids = np.array([tokens.id_of(text) for text in reports(count)])
-    return BreastData(store, breasts, text=tokens, text_ids=ids), model
+    return BreastData(store, breasts, text=tokens, text_ids=ids, texts=2), model
 
 
 def text_method(name: str, model: Any, length: int, *, lr_scale: float = 0.1, seed: int = 0, **options: Any) -> Method:

@@ -1,0 +1,184 @@
+"""Several processes that train one method together: what they tell each other, and how they are started."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from mvmlm import errors
+from mvmlm.errors import ConfigError, MvmlmError
+
+BUCKET = 2**24
+"""Numbers that are added in one exchange: 64 MiB of float32."""
+PATIENCE = timedelta(minutes=60)
+"""How long one process waits for the others."""
+
+
+class Group:
+    """The processes that share each batch; by itself, a group of one that exchanges nothing.
+
+    Attributes
+    ----------
+    rank, size : int
+    """
+
+    def __init__(self, rank: int = 0, size: int = 1) -> None:
+        self.rank, self.size = rank, size
+
+    def gather(self, tensor: Tensor, counts: list[int]) -> Tensor:
+        """Rows of all processes, in the order of their ranks.
+
+        Parameters
+        ----------
+        tensor : Tensor, shape (counts[rank], …)
+        counts : list of int
+            Rows of each process.
+        """
+        if self.size == 1:
+            return tensor
+        padded = tensor.new_zeros(max(counts), *tensor.shape[1:])
+        padded[: len(tensor)] = tensor
+        found = [torch.empty_like(padded) for _ in counts]
+        dist.all_gather(found, padded)
+        return torch.cat([rows[:count] for rows, count in zip(found, counts, strict=True)])
+
+    def add(self, tensors: list[Tensor]) -> None:
+        """Replace each tensor by its sum over the processes."""
+        if self.size == 1:
+            return
+        for bucket in _buckets(tensors):
+            flat = torch.cat([t.flatten() for t in bucket])
+            dist.all_reduce(flat)
+            for tensor, part in zip(bucket, flat.split([t.numel() for t in bucket])):
+                tensor.copy_(part.view_as(tensor))
+
+    def agreed(self, value: float, device: torch.device) -> float:
+        """The value that the first process has."""
+        if self.size == 1:
+            return value
+        said = torch.tensor([value], dtype=torch.float64, device=device)
+        dist.broadcast(said, 0)
+        return float(said)
+
+
+ALONE = Group()
+
+
+def _buckets(tensors: list[Tensor]) -> list[list[Tensor]]:
+    buckets: list[list[Tensor]] = []
+    room = 0
+    for tensor in tensors:
+        if not buckets or tensor.numel() > room or tensor.dtype != buckets[-1][-1].dtype:
+            buckets.append([])
+            room = BUCKET
+        buckets[-1].append(tensor)
+        room -= tensor.numel()
+    return buckets
+
+
+def run_processes(
+    work: Callable[..., Any], count: int, arguments: tuple = (), *, threads: int = 1, report: Callable[[dict], None]
+) -> Any:
+    """Run ``work(group, report, *arguments)`` in ``count`` processes of this machine, one to a GPU where there are any.
+
+    Parameters
+    ----------
+    work : callable
+        A function of a module, since the processes import it.
+    threads : int
+        CPU threads of all processes together.
+    report : callable
+        Gets, here, the dicts that the first process reports.
+
+    Returns
+    -------
+    What ``work`` returned in the first process.
+
+    Raises
+    ------
+    ConfigError
+        When there are GPUs, and fewer than processes.
+    MvmlmError
+        Of the class that ``work`` raised in any of them.
+    """
+    import torch.multiprocessing as mp
+
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if gpus and gpus < count:
+        raise ConfigError(f"train.processes={count}: this stage has {gpus} GPUs; set resources.pretrain.gpu={count}")
+    context = mp.get_context("spawn")
+    said = context.Queue()
+    with tempfile.TemporaryDirectory() as folder:
+        meeting = str(Path(folder) / "meeting")
+        each = max(1, threads // count)
+        processes = [
+            context.Process(target=_process, args=(work, rank, count, bool(gpus), meeting, each, said, arguments))
+            for rank in range(count)
+        ]
+        for process in processes:
+            process.start()
+        try:
+            return _listen(processes, said, report)
+        finally:
+            for process in processes:
+                process.terminate()
+                process.join()
+
+
+def _listen(processes: list, said: Any, report: Callable[[dict], None]) -> Any:
+    from queue import Empty
+
+    while True:
+        try:
+            kind, content = said.get(timeout=1.0)
+        except Empty:
+            kind, content = "nothing", None
+        killed = [p for p in processes if p.exitcode is not None and p.exitcode < 0]
+        if killed and kind != "result":  # what the others then say is that it no longer answers
+            raise MvmlmError(
+                f"one of {len(processes)} training processes was killed (exit code {killed[0].exitcode}), "
+                "perhaps for want of memory"
+            )
+        if kind == "nothing":
+            continue
+        if kind == "report":
+            report(content)
+        elif kind == "result":
+            return content
+        else:
+            name, message = content
+            raise getattr(errors, name, MvmlmError)(message)
+
+
+def _process(
+    work: Callable, rank: int, count: int, on_gpu: bool, meeting: str, threads: int, said: Any, arguments: tuple
+) -> None:
+    torch.set_num_threads(threads)
+    if on_gpu:
+        torch.cuda.set_device(rank)
+    else:
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    store = dist.FileStore(meeting, count)
+    dist.init_process_group("nccl" if on_gpu else "gloo", store=store, rank=rank, world_size=count, timeout=PATIENCE)
+    try:
+        result = work(Group(rank, count), (lambda told: said.put(("report", told))) if rank == 0 else None, *arguments)
+        dist.barrier()
+        if rank == 0:
+            said.put(("result", result))
+    except Exception as error:
+        known = isinstance(error, MvmlmError)
+        message = str(error) if known else f"{type(error).__name__}: {error}"
+        said.put(("error", (type(error).__name__ if known else "MvmlmError", message)))
+        said.close()
+        said.join_thread()
+        os._exit(1)  # the others wait in an exchange that never comes: no orderly end there is
+    finally:
+        dist.destroy_process_group()
