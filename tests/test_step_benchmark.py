@@ -61,7 +61,7 @@ def test_the_command_prints_both_questions(capsys):
     run(["step", "--encoder", "test_resnet", "--size", "96", "64", "--repeats", "1", "--threads", "1", "--small"])
     said = capsys.readouterr().out
     assert "text frozen" in said and "like for like, text trained" in said
-    assert said.count("ratio ") == 2 and "2 breasts (4 images) a step" in said
+    assert said.count("ours bf16") == said.count("ours fp32") == 2 and "2 breasts (4 images) a step" in said
 
 
 def test_options_without_one_benchmark_are_refused():

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mvmlm.errors import ConfigError
+from mvmlm.models.depthwise import quick_depthwise
 from mvmlm.models.encoder_checkpoint import keep_few_activations
 from mvmlm.models.encoder_layers import layers_by_name
 from mvmlm.models.encoder_plan import cut_after, plan_encoder
@@ -94,6 +95,7 @@ class ImageEncoder(nn.Module):
         cut_after(net, plan.map_name)
         if options.weights:
             load_file_into(net, options.weights, options.encoder)
+        quick_depthwise(net)
         self.net = net.train().to(memory_format=torch.channels_last)
         self.channels, self.grid, self.padding = plan.channels, plan.grid, plan.padding
         self._layer = layers_by_name(self.net)

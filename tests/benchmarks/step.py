@@ -1,9 +1,10 @@
 """One training step of MV-MLM against a plain implementation of the same model: medians, and their ratio.
 
-Both start from the same weights, see the same noise and must give the same loss. Ours is the project's method: the text
-encoder's states kept, channels-last, PyTorch's fused attention; ``plain_step.py`` says what the plain one is. The two
-take turns in one process. A second table is like for like: the text encoder, of BERT-base's shape with random weights,
-is trained in both, so that ours has no kept states. Texts fill all their tokens, which spares ours nothing.
+Both start from the same weights, see the same noise and must give the same loss in float32. Ours is the project's
+method and engine: the text encoder's states kept, channels-last, PyTorch's fused attention, depthwise gradients of its
+own, and bf16, the engine's default; its time in float32 stands beside it. ``plain_step.py`` says what the plain one is.
+All take turns in one process. A second table is like for like: the text encoder, of BERT-base's shape with random
+weights, is trained in both, so that ours has no kept states. Texts fill all their tokens, which spares ours nothing.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from tests.benchmarks.plain_step import PlainMVMLM, plain_step
 
 LOSS = {"ii_weight": 1.0, "same_report": "mask", "same_patient": "mask", "temperature": 0.07, "learn_temperature": True}
 WORDS = 28996  # of a cased BERT
+NAMES = {"plain": "plain", "fp32": "ours fp32", "bf16": "ours bf16"}
 SAME = 1e-4  # largest difference between the losses, in float32
 
 
@@ -236,9 +238,10 @@ def alternate(ways: dict[str, Callable[[], float]], repeats: int) -> dict[str, T
 
 
 def compare(setting: Setting, repeats: int, *, train_text: bool) -> dict[str, Times]:
-    """Times of ``ours`` and ``plain``."""
+    """Times of ``plain``, ``fp32`` and ``bf16``, the last two being ours."""
     pair = Pair(setting, train_text=train_text)
-    return alternate({"plain": pair.plain_step, "ours": pair.ours.step}, repeats)
+    half = Engine(pair.ours.method, pair.ours.batch, "bf16")
+    return alternate({"plain": pair.plain_step, "fp32": pair.ours.step, "bf16": half.step}, repeats)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -264,7 +267,7 @@ def main(argv: Sequence[str] = ()) -> None:
         f"step: {setting.encoder} at {setting.size[0]}×{setting.size[1]}, {setting.breasts} breasts "
         f"({2 * setting.breasts} images) a step, texts of {setting.length} tokens, text encoder of "
         f"{setting.text_layers} layers and {setting.text_width} channels; {processor()}, {said.threads} threads, "
-        f"PyTorch {torch.__version__}, float32"
+        f"PyTorch {torch.__version__}"
     )
     for train_text, title in ((False, "text frozen: ours keeps its states"), (True, "like for like, text trained")):
         apart = difference(setting, train_text=train_text)
@@ -276,20 +279,20 @@ def main(argv: Sequence[str] = ()) -> None:
 
 def table(title: str, times: dict[str, Times], *, images: int, apart: float) -> str:
     """Lines of one question."""
-    lines = [f"{title}; losses differ by {apart:.0e}; {len(times['ours'].wall)} turns, load {os.getloadavg()[0]:.1f}"]
-    lines.append(f"  {'':6} {'median s':>9} {'lowest s':>9} {'highest s':>9} {'core s':>8} {'images/s':>9}")
+    plain = times["plain"]
+    lines = [f"{title}; losses differ by {apart:.0e}; {len(plain.wall)} turns, load {os.getloadavg()[0]:.1f}"]
+    lines.append(
+        f"  {'':10} {'median s':>9} {'lowest s':>9} {'highest s':>9} {'core s':>8} {'images/s':>9}  ratios: "
+        "median, lowest, core seconds"
+    )
     for name, of in times.items():
         wall = median(of.wall)
+        ratios = (median(plain.wall) / wall, min(plain.wall) / min(of.wall), median(plain.cpu) / median(of.cpu))
         lines.append(
-            f"  {name:6} {wall:9.3f} {min(of.wall):9.3f} {max(of.wall):9.3f} {median(of.cpu):8.3f} {images / wall:9.2f}"
+            f"  {NAMES[name]:10} {wall:9.3f} {min(of.wall):9.3f} {max(of.wall):9.3f} {median(of.cpu):8.3f} "
+            f"{images / wall:9.2f}  " + ", ".join(f"{ratio:.2f}" for ratio in ratios)
         )
-    plain, ours = times["plain"], times["ours"]
-    by = {
-        "medians": median(plain.wall) / median(ours.wall),
-        "lowest": min(plain.wall) / min(ours.wall),
-        "core seconds": median(plain.cpu) / median(ours.cpu),
-    }
-    return "\n".join([*lines, "  ratio " + ", ".join(f"{value:.2f} of {name}" for name, value in by.items())])
+    return "\n".join(lines)
 
 
 def processor() -> str:
