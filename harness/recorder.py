@@ -126,7 +126,8 @@ class Recorder:
 
         trained: dict[str, set[str]] = {}
         for key, node in self.plan.nodes.items():
-            if node.stage == "pretrain" and self.state.stages[key].status == "cached":
+            makes = node.stage == "pretrain" or (node.stage == "finetune" and "method" in node.config)
+            if makes and self.state.stages[key].status == "cached":
                 name = node.config["method"]["name"]
                 trained.setdefault(name, set()).add(self._summary(node.stage, key).get("method_source", ""))
         return [name for name, sources in trained.items() if sources - {"", source_digest(name)}]

@@ -6,6 +6,7 @@ import difflib
 import importlib
 import logging
 import pkgutil
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
@@ -44,6 +45,7 @@ class Registry(Generic[T]):
         self._items: dict[str, T] = {}
         self._broken: dict[str, str] = {}
         self._discovered = False
+        self._discovery = threading.RLock()
 
     def register(self, name: str) -> Callable[[T], T]:
         """Decorator that adds a class or function under ``name``; a second, different one is an error."""
@@ -86,15 +88,24 @@ class Registry(Generic[T]):
         return name in self._items
 
     def _discover(self) -> None:
-        if self._discovered:
-            return
-        self._discovered = True
-        for package in self._packages:
-            module = importlib.import_module(package)
-            for info in pkgutil.iter_modules(module.__path__, package + "."):
-                importlib.import_module(info.name)
-        for point in entry_points(group=self._group) if self._group else ():
-            self._add_from(point)
+        """Import everything once: others wait for it; a module that looks something up meanwhile sees what there is.
+
+        A module of ours that cannot be imported is an error now and at the next look-up too.
+        """
+        with self._discovery:
+            if self._discovered:
+                return
+            self._discovered = True
+            try:
+                for package in self._packages:
+                    module = importlib.import_module(package)
+                    for info in pkgutil.iter_modules(module.__path__, package + "."):
+                        importlib.import_module(info.name)
+            except BaseException:
+                self._discovered = False
+                raise
+            for point in entry_points(group=self._group) if self._group else ():
+                self._add_from(point)
 
     def _add_from(self, point: EntryPoint) -> None:
         """Load an entry point; one that fails, or whose name is taken, is said and left out."""

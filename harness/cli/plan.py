@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from harness.cli.common import add_ablation_arguments, expand_and_plan
+from harness.wording import plural
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -108,9 +109,10 @@ def show_plan(
         console.print(f"time    {said} on {where} ({_capacity(capacity)})")
     if searches := [node for node in plan.nodes.values() if node.stage == "search"]:
         trials = sum(node.config["search"]["trials"] for node in searches)
+        word = "search" if len(searches) == 1 else "searches"
         spent = total_time([node for node in searches if node.key not in cached], seconds)
         console.print(
-            f"search  {len(searches)} searches with {trials} trials in all: {trials} trainings beside the "
+            f"search  {len(searches)} {word} with {plural(trials, 'trial')} in all, trainings beside the "
             f"{sum(node.stage == 'pretrain' for node in plan.nodes.values())} that the table stands on"
             + (f", about {clock(spent)} of the work" if spent else ""),
             soft_wrap=True,

@@ -22,6 +22,7 @@ def finetune(context: Context) -> dict:
     from mvmlm.data.splits import with_split
     from mvmlm.evaluation.finetune import FineTuneOptions, fine_tune
     from mvmlm.evaluation.tasks import TASKS
+    from mvmlm.methods import source_digest
 
     config = context.config
     store = ImageStore.open(context.inputs["images"])
@@ -45,6 +46,7 @@ def finetune(context: Context) -> dict:
     (context.out / DETAILS).write_text(json.dumps(tuned.details, indent=1))
     carry_licence(context.inputs["images"], context.out)
     seconds = sum(run.get("seconds", 0.0) for run in tuned.details["runs"])
+    name = method.description["method"]["name"]
     return {
         "breasts": tuned.details["parts"]["train"]["breasts"],
         "scored": len(tuned.scores),
@@ -52,7 +54,8 @@ def finetune(context: Context) -> dict:
         "epochs": sum(run.get("epochs", 0) for run in tuned.details["runs"]),
         "seconds": seconds,
         "measures": {"seconds": seconds, "lr": tuned.details["lr"]},
-        "notes": notes(tuned.details, config, method.description["method"]["name"]),
+        "method_source": source_digest(name),
+        "notes": notes(tuned.details, config, name),
     }
 
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,34 @@ def test_whatever_goes_wrong_in_it_is_one_line(registry_of, caplog, body, why):
         registry.get("theirs")
     with pytest.raises(ConfigError, match="unknown thing"):
         registry.get("nobody's")
+
+
+def test_a_module_of_ours_that_cannot_be_imported_is_an_error_until_it_can(tmp_path, monkeypatch):
+    package = tmp_path / f"ours_{tmp_path.name}"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "thing.py").write_text("raise OSError('no such file')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    registry = Registry("thing", packages=(package.name,))
+    for _ in range(2):
+        with pytest.raises(OSError, match="no such file"):
+            registry.names()
+    (package / "thing.py").write_text("")
+    registry.register("ours")(Registry)
+    assert registry.names() == ["ours"]
+
+
+def test_whoever_looks_up_while_another_thread_imports_waits_for_it(tmp_path, monkeypatch):
+    package = tmp_path / f"slow_{tmp_path.name}"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "thing.py").write_text("import time\ntime.sleep(0.5)\nfrom builtins import REGISTRY\n"
+                                      "@REGISTRY.register('late')\nclass Thing: pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    registry = Registry("thing", packages=(package.name,))
+    monkeypatch.setattr("builtins.REGISTRY", registry, raising=False)
+    with ThreadPoolExecutor(4) as pool:
+        assert [job.result() for job in [pool.submit(registry.names) for _ in range(4)]] == [["late"]] * 4
 
 
 def test_a_name_that_is_taken_stays_with_who_has_it(registry_of, caplog):
