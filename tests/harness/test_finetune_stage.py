@@ -272,8 +272,10 @@ def test_both_protocols_run_from_dicom_to_table(tmp_path):
     table = (tmp_path / "results" / "micro" / "demo.md").read_text()
     assert table.count("finetune") >= 2 and "fine-tuned from its initial weights" in table
     assert "4 of them done" in harness("plan", str(harness.ablation)).stdout
-    (path,) = (f / "card.json" for f in harness.stages("finetune") if "method" in read(f)["config"])
-    path.write_text(json.dumps({**read(path.parent), "summary": {**read(path.parent)["summary"], "method_source": "x"}}))
+    (folder,) = (f for f in harness.stages("finetune") if "method" in read(f)["config"])
+    card = read(folder)
+    card["summary"]["method_source"] = "another"
+    (folder / "card.json").write_text(json.dumps(card))
     assert "note the file of method supervised has changed since" in harness.run().stdout
 
 
