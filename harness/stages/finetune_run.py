@@ -20,7 +20,7 @@ def finetune(context: Context) -> dict:
     from mvmlm.data.augment import Augmentation
     from mvmlm.data.image_store import ImageStore, stored_breasts
     from mvmlm.data.splits import with_split
-    from mvmlm.evaluation.finetune import FineTuneOptions, fine_tune
+    from mvmlm.evaluation.fine_tuning.train import FineTuneOptions, fine_tune
     from mvmlm.evaluation.tasks import TASKS
     from mvmlm.methods import source_digest
 

@@ -29,9 +29,9 @@ def test_a_dry_run_prints_the_plan_and_does_nothing(harness):
 
 def test_a_plan_at_the_papers_scale_needs_neither_data_nor_gpu(harness):
     said = harness("plan", "main", "--profile", "paper", "--cells", HF_HOME=str(harness.folder / "empty"))
-    assert "108 cells, 0 of them done" in said.stdout
+    assert "504 cells, 0 of them done" in said.stdout
     assert "missing data.root is not set" in said.stdout and "VinDr-Mammo" in said.stdout
-    assert said.stdout.count("method=supervised") == 36, "every cell is listed"
+    assert said.stdout.count("method=supervised") == 72, "every cell is listed"
     assert "text.encoder: emilyalsentzer/Bio_ClinicalBERT is not in this machine's" in said.stdout
     assert said.stdout.count("method.encoder: timm/") == 2, "the weights of both encoders"
     if "0 GPUs" in said.stdout:

@@ -285,4 +285,4 @@ def test_mlflow_holds_a_child_a_trial_that_no_table_takes_for_a_cell(searched):
     again = harness.run()
     assert again.returncode == 0 and len(children("trial")) == 2
     plan = harness("plan", str(harness.ablation))
-    assert "1 searches with 2 trials in all" in plan.stdout
+    assert "1 search with 2 trials in all" in plan.stdout

@@ -13,11 +13,11 @@ import torch
 from mvmlm.batch import Batch
 from mvmlm.data.augment import Augmentation
 from mvmlm.errors import ConfigError, DataError, TrainingError
-from mvmlm.evaluation import finetune
-from mvmlm.evaluation.classifier import Classifier, mean_logit
 from mvmlm.evaluation.cohort import select_cohort
-from mvmlm.evaluation.finetune import FineTuned, FineTuneOptions, fine_tune
-from mvmlm.evaluation.finetune_parts import granted_breasts, parts
+from mvmlm.evaluation.fine_tuning import train as fine_tuning
+from mvmlm.evaluation.fine_tuning.classifier import Classifier, mean_logit
+from mvmlm.evaluation.fine_tuning.parts import granted_breasts, parts
+from mvmlm.evaluation.fine_tuning.train import FineTuned, FineTuneOptions, fine_tune
 from mvmlm.evaluation.protocols import PROTOCOLS
 from mvmlm.evaluation.tasks import TASKS
 from mvmlm.methods import METHODS, Shapes
@@ -142,12 +142,12 @@ def test_no_test_image_is_read_before_everything_is_chosen(women, tmp_path, monk
     breasts = women[1]
     read: list[set[int]] = []
 
-    class Watched(finetune.BreastData):
+    class Watched(fine_tuning.BreastData):
         def batch(self, rows, **how):
             read.append(set(self.views[rows][self.views[rows] >= 0].tolist()))
             return super().batch(rows, **how)
 
-    monkeypatch.setattr(finetune, "BreastData", Watched)
+    monkeypatch.setattr(fine_tuning, "BreastData", Watched)
     tuned(women, tmp_path)
     mine = breasts.loc[breasts["split"] == "test", ["cc", "mlo"]].to_numpy()
     tested = set(mine[mine >= 0].tolist())
@@ -177,7 +177,7 @@ def test_the_learning_rate_with_the_lowest_validation_loss_is_chosen(women, tmp_
     seen: list = []
     options = replace(OPTIONS, lrs=(0.5, 0.25, 0.125))
     losses = {0.5: [0.6, 0.9], 0.25: [0.8, 0.4, 0.5], 0.125: [0.45]}
-    monkeypatch.setattr(finetune, "train", scripted(losses, seen))
+    monkeypatch.setattr(fine_tuning, "train", scripted(losses, seen))
     found = tuned(women, tmp_path, options=options)
     assert found.details["lr"] == 0.25
     assert (found.scores == 0.25).all(), "the test breasts are scored by its network"
@@ -198,7 +198,7 @@ def test_every_learning_rate_starts_from_the_same_weights_on_the_same_data(women
         )
 
     seen: list = []
-    monkeypatch.setattr(finetune, "train", train)
+    monkeypatch.setattr(fine_tuning, "train", train)
     for name in ("custom_clip", "mvmlm"):
         tuned(women, tmp_path / name, name=name, seed=5)
     assert all(torch.equal(starts[0][k], starts[1][k]) for k in starts[0])
@@ -210,11 +210,11 @@ def test_every_learning_rate_starts_from_the_same_weights_on_the_same_data(women
 
 
 def test_a_learning_rate_that_diverges_is_left_out_and_said(women, tmp_path, monkeypatch):
-    monkeypatch.setattr(finetune, "train", scripted({1e-3: [0.7]}, []))
+    monkeypatch.setattr(fine_tuning, "train", scripted({1e-3: [0.7]}, []))
     found = tuned(women, tmp_path)
     assert found.details["lr"] == 1e-3
     assert found.details["runs"][1] == {"lr": 4e-3, "lost": "the loss is nan"}
-    monkeypatch.setattr(finetune, "train", scripted({}, []))
+    monkeypatch.setattr(fine_tuning, "train", scripted({}, []))
     with pytest.raises(TrainingError, match=r"no learning rate .* can be used: the loss is nan"):
         tuned(women, tmp_path)
 
