@@ -190,6 +190,14 @@ class FineTuneConfig(Section):
     augment: AugmentConfig = AugmentConfig()
 
 
+class ZeroShotConfig(Section):
+    """Classes told by words alone, of protocol ``zero_shot``."""
+
+    prompts: str | None = Field(
+        None, description="a YAML file of prompts, tasks → classes → texts; none: those that come with the package"
+    )
+
+
 class EvalConfig(Section):
     """What is evaluated, and how."""
 
@@ -207,6 +215,7 @@ class EvalConfig(Section):
     )
     draws: int = Field(1000, ge=10, description="bootstrap draws of an interval")
     finetune: FineTuneConfig = FineTuneConfig()
+    zero_shot: ZeroShotConfig = ZeroShotConfig()
 
 
 class StageResources(Section):
@@ -227,6 +236,7 @@ class ResourcesConfig(Section):
     pretrain: StageResources = StageResources()
     finetune: StageResources = StageResources()
     features: StageResources = StageResources()
+    text_features: StageResources = StageResources()
     evaluate: StageResources = StageResources()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from harness.errors import Problem
 from harness.keys import canonical
 from harness.spec import TableConfig
+from harness.wording import LEVELS, METRICS
 from harness.yaml_source import Where
 from mvmlm.registry import did_you_mean
 
@@ -56,6 +57,18 @@ def reference_problems(
             near = did_you_mean(str(value), [str(v) for v in values[name]]) if isinstance(value, str) else ""
             problems.append(place.problem(key, f"{name} is never {value!r}{near} (it is: {has})"))
     return problems
+
+
+def metric_problems(table: TableConfig, where: Where) -> list[Problem]:
+    """A metric that there is not, or one without its level."""
+    name, _, level = table.metric.partition("@")
+    if level not in LEVELS:
+        what = f"{table.metric!r} does not say its level; write {name or 'auc'}@breast (levels: {', '.join(LEVELS)})"
+    elif name not in METRICS:
+        what = f"there is no metric {name!r}{did_you_mean(name, METRICS)} (known: {', '.join(METRICS)})"
+    else:
+        return []
+    return [where.inside("metric").problem("table.metric", what)]
 
 
 def beside_problems(table: TableConfig, where: Where, stages: Sequence[str]) -> list[Problem]:

@@ -17,6 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--profile", help="take the newest run of this profile: demo or paper")
     parser.add_argument("--run", metavar="ID", help="take this MLflow parent run instead of the newest")
+    parser.add_argument(
+        "--compare", metavar="DIR", help="show published numbers below ours: `published`, or a folder of such files"
+    )
     parser.add_argument("--out", metavar="DIR", default="results", help="where to write (default: results)")
 
 
@@ -32,10 +35,11 @@ def run(args: argparse.Namespace) -> int:
     from mvmlm.errors import ConfigError
 
     console = Console(highlight=False)
+    published = Path("results", "published") if args.compare == "published" else args.compare and Path(args.compare)
     home = Home.find(args.home)
     tracker = Tracker(home)
     if args.run:
-        write_comparison(console, tracker, home, args.run, Path(args.out))
+        write_comparison(console, tracker, home, args.run, Path(args.out), published)
         return 0
     known = tracker.experiments()
     asked = [Path(a).stem for a in args.ablations]
@@ -49,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
                 f"no run of {name!r}{scale} in {home.tracking_uri} (it has: {', '.join(known) or 'none'}); "
                 f"run it first: python -m harness run {name}"
             )
-        write_comparison(console, tracker, home, runs[0].info.run_id, Path(args.out))
+        write_comparison(console, tracker, home, runs[0].info.run_id, Path(args.out), published)
     if not found:
         scale = f" with profile {args.profile}" if args.profile else ""
         raise ConfigError(

@@ -43,7 +43,9 @@ def run(
     Parameters
     ----------
     features : ndarray, shape (n_breasts, 1)
-        `FineTuned.scores`, rows as those of ``breasts``; NaN for a breast without one.
+        Logits, `fine_tuning.train.FineTuned.scores`, rows as those of ``breasts``; NaN for a breast without one.
+        Of training breasts, those of the validation part have one: thresholds are chosen on them, as epoch and learning
+        rate were.
 
     Raises
     ------
@@ -60,4 +62,13 @@ def run(
         first = cohort.test.index[~np.isfinite(mine)][0]
         raise DataError(f"{(~np.isfinite(mine)).sum()} of {len(mine)} test breasts have no score (such as {first})")
     details = {"protocol": "finetune", "fraction": fraction, "seed": seed}
-    return score_test(cohort, task, mine, draws=options.draws, interval=options.interval, details=details)
+    return score_test(
+        cohort,
+        task,
+        mine,
+        draws=options.draws,
+        interval=options.interval,
+        details=details,
+        scale="logit",
+        reference=scores[cohort.train["row"], 0],
+    )

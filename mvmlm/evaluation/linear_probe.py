@@ -52,6 +52,7 @@ def run(
         scores,
         draws=options.draws,
         interval=options.interval,
+        reference=fit.out_of_fold,
         details={
             "protocol": "linear_probe",
             "fraction": fraction,

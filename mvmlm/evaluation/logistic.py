@@ -71,6 +71,9 @@ class LogisticFit:
         patient.
     cv_auc : dict
         Strength to mean AUC over the folds; empty where nothing was chosen.
+    out_of_fold : ndarray, shape (n,), or None
+        Probability of each training row by the fit of the chosen strength that has not seen its patient; None where
+        there were no folds.
     """
 
     mean: np.ndarray
@@ -81,6 +84,7 @@ class LogisticFit:
     chosen_by: str
     cv_auc: dict[float, float]
     folds: int
+    out_of_fold: np.ndarray | None = None
 
     def score(self, features: np.ndarray) -> np.ndarray:
         """Probability of the positive class, shape (n,), float64."""
@@ -137,6 +141,8 @@ def fit_logistic(
     seed : int
         Draws the folds.
     """
+    from scipy.special import expit
+
     features = np.asarray(features, dtype=np.float64)
     mean, spread = features.mean(axis=0), features.std(axis=0)
     # A constant column's spread is rounding error, not always zero.
@@ -148,11 +154,12 @@ def fit_logistic(
         # smaller.
         basis, _ = np.linalg.qr(standard.T)
         standard = standard @ basis
-    cv_auc, folds = _cross_validate(standard, labels, patients, options, seed)
+    cv_auc, folds, held_scores = _cross_validate(standard, labels, patients, options, seed)
     strength, chosen_by = _choose(cv_auc, options.strengths)
+    out_of_fold = expit(held_scores[:, options.strengths.index(strength)]) if folds else None
     coefficients, intercept = _path(standard, labels, (strength,))
     coefficients = coefficients[0] if basis is None else basis @ coefficients[0]
-    return LogisticFit(mean, scale, coefficients, float(intercept[0]), strength, chosen_by, cv_auc, folds)
+    return LogisticFit(mean, scale, coefficients, float(intercept[0]), strength, chosen_by, cv_auc, folds, out_of_fold)
 
 
 def _choose(cv_auc: dict[float, float], strengths: Sequence[float]) -> tuple[float, str]:
@@ -166,20 +173,24 @@ def _choose(cv_auc: dict[float, float], strengths: Sequence[float]) -> tuple[flo
 
 def _cross_validate(
     features: np.ndarray, labels: np.ndarray, patients: np.ndarray, options: ProbeOptions, seed: int
-) -> tuple[dict[float, float], int]:
-    """Mean held-out AUC of each strength, and the number of folds (0 where there is nothing to choose by)."""
+) -> tuple[dict[float, float], int, np.ndarray | None]:
+    """Mean held-out AUC of each strength, the number of folds, and the held-out logits (n, S); none where folds are 0.
+
+    Folds are 0 where there is nothing to choose by.
+    """
     positives = len(np.unique(patients[labels]))
     folds = min(options.folds, positives, len(np.unique(patients)) - positives)
     if folds < 2 or len(options.strengths) == 1:
-        return {}, 0
+        return {}, 0, None
     fold = patient_folds(patients, labels, folds, seed)
-    values = np.empty((folds, len(options.strengths)))
+    candidates = len(options.strengths)
+    values, held_scores = np.empty((folds, candidates)), np.empty((len(labels), candidates))
     for number in range(folds):
         held = fold == number
         coefficients, intercepts = _path(features[~held], labels[~held], options.strengths)
-        scores = features[held] @ coefficients.T + intercepts
+        held_scores[held] = scores = features[held] @ coefficients.T + intercepts
         values[number] = [auc(labels[held], column) for column in scores.T]
-    return dict(zip(options.strengths, values.mean(axis=0).tolist(), strict=True)), folds
+    return dict(zip(options.strengths, values.mean(axis=0).tolist(), strict=True)), folds, held_scores
 
 
 def _path(

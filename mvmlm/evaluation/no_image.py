@@ -54,6 +54,7 @@ def run_metadata(
         scores,
         draws=options.draws,
         interval=options.interval,
+        reference=fit.out_of_fold,
         details={
             "baseline": "metadata",
             "fraction": fraction,
@@ -75,12 +76,14 @@ def run_majority(
     """One constant score, the training prevalence, for every test breast: AUC 0.5 by definition."""
     options = as_options(ProbeOptions, options)
     cohort = select_cohort(breasts, task, fraction=fraction, seed=seed)
+    prevalence = cohort.train["label"].mean()
     return score_test(
         cohort,
         task,
-        np.full(len(cohort.test), cohort.train["label"].mean()),
+        np.full(len(cohort.test), prevalence),
         draws=options.draws,
         interval=options.interval,
+        reference=np.full(len(cohort.train), prevalence),
         details={"baseline": "majority", "fraction": fraction, "seed": seed},
     )
 

@@ -31,7 +31,13 @@ class Task:
     level : str
         Unit that is scored; it is part of every metric's name (``auc@breast``).
     kind : str
-        ``binary``.
+        ``binary`` or ``multiclass``; or ``report``, where there is no label: what is looked for is a breast's report.
+    levels : tuple of str
+        Levels to judge at, from ``level`` upwards; the table's metric names one of them.
+    rule : str
+        How scores and labels climb from one level to the next, one of `levels.RULES`.
+    classes : tuple
+        Values of the column in their order, of a multiclass task.
     says : callable
         Breast table to what a caption must say of the labels' origin; empty where there is nothing to say.
     """
@@ -41,6 +47,9 @@ class Task:
     description: str
     level: str = "breast"
     kind: str = "binary"
+    levels: tuple[str, ...] = ("breast", "patient")
+    rule: str = "finding"
+    classes: tuple = ()
     says: Callable[[pd.DataFrame], str] = no_note
 
     def labels(self, breasts: pd.DataFrame) -> pd.Series:
@@ -90,4 +99,7 @@ TASKS.register("malignancy")(
         "cancer by pathology, or BI-RADS >= 4 where a data set has no pathology",
         says=malignancy_origin,
     )
+)
+TASKS.register("report")(
+    Task("report", "", "a breast's report among all test reports, and the reverse", kind="report", levels=("breast",))
 )

@@ -49,6 +49,7 @@ def run_text(
         scores,
         draws=options.draws,
         interval=options.interval,
+        reference=fit.out_of_fold,
         details={
             "baseline": "text",
             "fraction": fraction,

@@ -203,7 +203,7 @@ def test_scores_of_all_test_breasts_are_written_and_judged_like_a_probe(made, tm
     assert (tmp_path / "out" / "licence.json").is_file()
 
     found = evaluate(made, tmp_path / "out", tmp_path / "judged")
-    predictions = pd.read_parquet(tmp_path / "judged" / "predictions.parquet").set_index("breast_id")
+    predictions = pd.read_parquet(tmp_path / "judged" / "predictions.parquet").set_index("unit_id")
     assert predictions["score"].equals(table.set_index("breast_id")["score"].reindex(predictions.index))
     assert json.loads((tmp_path / "judged" / "details.json").read_text())["finetune"] == details
 
@@ -211,7 +211,7 @@ def test_scores_of_all_test_breasts_are_written_and_judged_like_a_probe(made, tm
     np.save(tmp_path / "features.npy", np.random.default_rng(0).standard_normal((images, 4)).astype(np.float32))
     probe = evaluate(made, tmp_path, tmp_path / "probed", folds=2, strengths=[1.0])
     probed = pd.read_parquet(tmp_path / "probed" / "predictions.parquet")
-    assert list(probed["breast_id"]) == list(predictions.index), "the same test set"
+    assert list(probed["unit_id"]) == list(predictions.index), "the same test set"
     sizes = ("n", "n_patients", "n_positive", "n_train", "n_train_patients")
     assert {k: found["metrics"][k] for k in sizes} == {k: probe["metrics"][k] for k in sizes}
 

@@ -95,7 +95,8 @@ class FineTuned:
     Attributes
     ----------
     scores : Series, float64
-        ``breast_id`` to logit, for every test breast with a standard view; labelled or not, nobody has looked.
+        ``breast_id`` to logit: every test breast with a standard view, labelled or not (nobody has looked), and every
+        breast of the validation part.
     details : dict
         Choices made on the way: learning rate, epochs and validation loss of each, sizes of the parts. Plain JSON.
     """
@@ -162,12 +163,16 @@ def fine_tune(
         on_epoch,
         device,
     ).best()
-    scores = _scores(best, BreastData(store, test), options.batch_size, device)
+    scored = [rows for rows in (validation, test) if len(rows)]
+    scores = pd.concat([
+        pd.Series(_scores(best, BreastData(store, rows), options.batch_size, device), index=rows.index, name="score")
+        for rows in scored
+    ])
     if not np.isfinite(scores).all():
-        bad = test.index[~np.isfinite(scores)]
-        raise DataError(f"the fine-tuned network gives {len(bad)} test breasts no finite score (such as {bad[0]})")
+        bad = scores.index[~np.isfinite(scores)]
+        raise DataError(f"the fine-tuned network gives {len(bad)} breasts no finite score (such as {bad[0]})")
     return FineTuned(
-        pd.Series(scores, index=test.index, name="score"),
+        scores,
         {
             "representation": representation,
             "width": start.head.in_features,

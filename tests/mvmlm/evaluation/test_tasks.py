@@ -10,11 +10,11 @@ from mvmlm.evaluation.tasks import TASKS
 from tests.mvmlm.evaluation.synthetic import breast_table
 
 
-def test_the_tasks_are_binary_and_scored_per_breast():
-    assert TASKS.names() == ["calcification", "malignancy", "mass"]
+def test_the_tasks_are_binary_but_for_the_report_and_scored_per_breast():
+    assert TASKS.names() == ["calcification", "malignancy", "mass", "report"]
     for name in TASKS:
         task = TASKS.get(name)
-        assert (task.name, task.level, task.kind) == (name, "breast", "binary")
+        assert (task.name, task.level, task.kind) == (name, "breast", "report" if name == "report" else "binary")
         assert task.description
 
 
