@@ -9,7 +9,18 @@ from dataclasses import dataclass
 from harness.entries import LEVEL, Contrast
 from harness.stats.family import SHARED
 from harness.table_model import ComparisonTable
-from harness.wording import DASH, SIGNS, listed, lower_is_better, measure, metric_title, number, plural, unit
+from harness.wording import (
+    DASH,
+    SIGNS,
+    level_name,
+    listed,
+    lower_is_better,
+    measure,
+    metric_title,
+    number,
+    plural,
+    unit,
+)
 
 SIMULATED = "SIMULATED DATA: these numbers say nothing of real mammograms."
 NEAR_ONE = 0.95
@@ -112,6 +123,7 @@ def _compared(table: ComparisonTable) -> Iterator[str]:
         )
         if not any(c.mark for c in found):
             yield "No row differs from the reference by that."
+    yield from _trends(table)
     yield from _verdicts(table, [c for c in found if c.verdict])
     refused: dict[str, list[str]] = {}
     for refusal in (refusal for c in found for refusal in c.refusals):
@@ -120,6 +132,20 @@ def _compared(table: ComparisonTable) -> Iterator[str]:
         said = words[0] if len(set(words)) == 1 else f"arm and reference differ in {SHARED.get(what, what)}"
         said = said if what in SHARED or len(set(words)) == 1 else "; ".join(dict.fromkeys(words))
         yield f"No mark in {plural(len(words), 'entry', 'entries')}: {said}."
+
+
+def _trends(table: ComparisonTable) -> Iterator[str]:
+    found = [t for t in table.trends if t.found is not None]
+    if found:
+        axis = level_name(table.spec.compare["trend"], table.spec.rows)
+        slopes = [
+            f"{t.where} {t.found.delta:+.3f} ({t.found.low:+.3f} to {t.found.high:+.3f}"
+            f"{f', adjusted p {t.p:.2g}' if t.p is not None else ''})"
+            for t in found
+        ]
+        yield f"Slope, {found[0].per} of {axis}, Holm over {plural(len(found), 'slope')}: {'; '.join(slopes)}."
+    for why in dict.fromkeys(t.refused for t in table.trends if t.refused):
+        yield f"No slope in {', '.join(t.where for t in table.trends if t.refused == why)}: {why}."
 
 
 def _verdicts(table: ComparisonTable, found: list[Contrast]) -> Iterator[str]:
@@ -136,6 +162,12 @@ def _below(table: ComparisonTable) -> Iterator[str]:
     if not table.baselines:
         return
     yield "Under the rule: rows that see no image."
+    if beaten := beaten_columns(table):
+        yield f"No row does better than the best row without image and text in: {', '.join(beaten)}."
+
+
+def beaten_columns(table: ComparisonTable) -> list[str]:
+    """Columns in which no row does better than the best row that sees neither image nor text."""
     beaten = []
     for i, column in enumerate(table.columns):
         ours = [row.entries[i].mean for row in table.rows if row.entries[i].mean is not None]
@@ -143,23 +175,26 @@ def _below(table: ComparisonTable) -> Iterator[str]:
         blind = [mean for mean in silent if mean is not None]
         if ours and blind and float(number(max(blind))) >= float(number(max(ours))):
             beaten.append(" ".join(column.labels))
-    if beaten:
-        yield f"No row does better than the best row without image and text in: {', '.join(beaten)}."
+    return beaten
 
 
 def _label_told(table: ComparisonTable) -> Iterator[str]:
-    """Columns whose label a bag of words reads off the training texts."""
+    if told := told_columns(table):
+        yield (
+            f"Text only reaches {', '.join(told)}: there, pretraining on these texts is label supervision by "
+            "another name."
+        )
+
+
+def told_columns(table: ComparisonTable) -> list[str]:
+    """Columns whose label a bag of words reads off the training texts, each with what it reaches."""
     told = []
     for i, column in enumerate(table.columns):
         means = [row.entries[i].mean for row in table.baselines if row.baseline == "text"]
         best = max((mean for mean in means if mean is not None), default=0.0)
         if float(number(best)) >= NEAR_ONE:
             told.append(f"{number(best)} for {' '.join(column.labels)}")
-    if told:
-        yield (
-            f"Text only reaches {', '.join(told)}: there, pretraining on these texts is label supervision by "
-            "another name."
-        )
+    return told
 
 
 def _published(table: ComparisonTable) -> Iterator[str]:

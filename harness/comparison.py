@@ -150,6 +150,7 @@ def _table(frame: pd.DataFrame, said: dict) -> ComparisonTable:
         notes=list(dict.fromkeys(note for notes in frame["notes"] for note in notes)),
         beside=said["table"].get("beside") or (),
         compare=said["table"].get("compare") or {},
+        digits=said["table"].get("digits") or 3,
     )
     return build_table(rows, below, spec, coordinates=said["coordinates"])
 

@@ -40,12 +40,15 @@ class CompareOptions:
         Coverage of the intervals of differences, in (0, 1).
     margin : float or None
         Loss against the reference that is accepted; None: no question of non-inferiority.
+    trend : str or None
+        Level of the rows, an ordered axis, along which each column's slope is tested.
     """
 
     test: str = "auto"
     family: str = "column"
     level: float = 0.95
     margin: float | None = None
+    trend: str | None = None
 
 
 @dataclass(frozen=True)

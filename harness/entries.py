@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from harness.wording import DASH, SIGNS, listed, measure_value, plain
+from harness.wording import DASH, SIGNS, listed, measure_value, number, plain
 
 if TYPE_CHECKING:
     from harness.stats.delong import Components
@@ -142,6 +142,8 @@ class Entry:
         Against the reference; None for the reference itself, and where there is none.
     tied : bool
         Whether it cannot be told from the best of its column.
+    digits : int
+        Decimals that it is shown with.
     quoted : str or None
         A number of the literature, as it was printed, '' where the source has none; None for an entry of ours. It has
         no cells and takes part in no mean, mark or test.
@@ -160,6 +162,7 @@ class Entry:
     best: bool = False
     contrast: Contrast | None = None
     tied: bool = False
+    digits: int = 3
     quoted: str | None = None
     quoted_interval: str = ""
 
@@ -188,6 +191,10 @@ class Entry:
     def share(self) -> str:
         """``2/3`` where only 2 of 3 seeds have a result, else empty."""
         return f"{len(self.done)}/{len(self.cells)}" if self.status == "partial" else ""
+
+    def shown(self, name: str) -> str:
+        """``mean``, ``sd``, ``low`` or ``high`` as printed."""
+        return number(getattr(self, name), self.digits)
 
     @property
     def mark(self) -> str:
@@ -232,7 +239,7 @@ def cell_refs(frame: pd.DataFrame, metric: str) -> list[CellRef]:
     return refs
 
 
-def make_entry(cells: Sequence[CellRef], seeds: Sequence[Any]) -> Entry:
+def make_entry(cells: Sequence[CellRef], seeds: Sequence[Any], digits: int = 3) -> Entry:
     """Average the seeds of one grid point.
 
     Parameters
@@ -241,6 +248,8 @@ def make_entry(cells: Sequence[CellRef], seeds: Sequence[Any]) -> Entry:
         At most one a seed.
     seeds : sequence
         The seeds that the table is planned with; one without a cell counts as ``absent``.
+    digits : int
+        Decimals that it is to be shown with.
     """
     found = {c.seed: c for c in cells}
     refs = tuple(found.get(s) or CellRef(s, None, None, "absent") for s in seeds)
@@ -261,6 +270,7 @@ def make_entry(cells: Sequence[CellRef], seeds: Sequence[Any]) -> Entry:
         high=high,
         draws=draws,
         reasons=reasons + ((refused,) if refused else ()),
+        digits=digits,
     )
 
 

@@ -35,6 +35,7 @@ class CompareConfig(Section):
     family: Literal["column", "table"] = Field("column", description="comparisons that Holm corrects together")
     level: float = Field(0.95, gt=0, lt=1, description="coverage of the intervals of differences")
     margin: float | None = Field(None, gt=0, description="loss against the reference that is accepted")
+    trend: str | None = Field(None, description="an ordered axis of the rows, whose slope is tested")
 
 
 class TableConfig(Section):
@@ -49,6 +50,7 @@ class TableConfig(Section):
     reference: dict[str, Any] | None = None
     beside: list[str] = Field(default_factory=list)
     compare: CompareConfig = CompareConfig()
+    digits: int = Field(3, ge=1, le=6, description="decimals of the metric")
 
 
 class ProfilePart(Section):

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.entries import Entry, Fact
 from harness.wording import level_name, measure
+
+if TYPE_CHECKING:
+    from harness.trends import Trend
 
 
 class Spec(Protocol):
@@ -26,6 +29,7 @@ class Spec(Protocol):
     notes: Sequence[str]
     beside: Sequence[str]
     compare: Mapping[str, Any]
+    digits: int
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class TableSpec:
         Measures, ``<stage>/<name>``, that stand right of the test columns: facts about a row's cells, no test results.
     compare : mapping
         Fields of `harness.contrasts.CompareOptions`.
+    digits : int
+        Decimals of the metric.
     """
 
     rows: Sequence[str]
@@ -66,6 +72,7 @@ class TableSpec:
     footer: str = ""
     beside: Sequence[str] = ()
     compare: Mapping[str, Any] = field(default_factory=dict)
+    digits: int = 3
 
 
 @dataclass(frozen=True)
@@ -154,6 +161,8 @@ class ComparisonTable:
         Numbers of the literature that may belong in a column, but whose source does not say so.
     compared : bool
         Whether the literature was asked for.
+    trends : tuple of Trend
+        Slopes along the axis that ``spec.compare`` names.
     """
 
     spec: Spec
@@ -167,6 +176,7 @@ class ComparisonTable:
     published: tuple[Row, ...] = ()
     unplaced: tuple[str, ...] = ()
     compared: bool = False
+    trends: tuple[Trend, ...] = ()
 
     @property
     def parts(self) -> list[tuple[Row, ...]]:

@@ -169,9 +169,9 @@ def plain(value: Any) -> Any:
     return None if type(value).__name__ in ("NAType", "NaTType") else str(value)
 
 
-def number(value: float) -> str:
-    """A metric with three decimals: ``0.712``."""
-    return f"{value:.3f}"
+def number(value: float, digits: int = 3) -> str:
+    """A metric with three decimals, or as many as asked: ``0.712``."""
+    return f"{value:.{digits}f}"
 
 
 def percent(share: float) -> str:

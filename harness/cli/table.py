@@ -1,4 +1,4 @@
-"""The comparison table of an ablation: on the terminal, and as Markdown, LaTeX, CSV and HTML in results/."""
+"""The comparison table of an ablation: on the terminal, and as Markdown, LaTeX, CSV, HTML and JSON in results/."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import argparse
 HELP = "print and write comparison tables"
 EXAMPLES = """examples:
   python -m harness table token_count           the newest run of it, whatever its profile
-  python -m harness table --profile paper       every ablation that has been run at that scale"""
+  python -m harness table --profile paper       every ablation that has been run at that scale
+  python -m harness table main --compare published     published numbers below ours, and why they differ
+  python -m harness table main --trace          the MLflow runs and store keys behind every number
+  python -m harness table --diff RUN_A RUN_B    what changed between two runs of an ablation (ids: harness ui)"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compare", metavar="DIR", help="show published numbers below ours: `published`, or a folder of such files"
     )
+    parser.add_argument("--trace", action="store_true", help="list the cells, keys and MLflow runs behind every number")
+    parser.add_argument(
+        "--diff", nargs=2, metavar=("RUN_A", "RUN_B"), help="what changed from one MLflow parent run to another"
+    )
     parser.add_argument("--out", metavar="DIR", default="results", help="where to write (default: results)")
 
 
@@ -29,8 +36,9 @@ def run(args: argparse.Namespace) -> int:
 
     from rich.console import Console
 
-    from harness.comparison import write_comparison
+    from harness.comparison import comparison, write_comparison
     from harness.home import Home
+    from harness.render.listings import print_changes, print_trace
     from harness.tracking import Tracker
     from mvmlm.errors import ConfigError
 
@@ -38,8 +46,17 @@ def run(args: argparse.Namespace) -> int:
     published = Path("results", "published") if args.compare == "published" else args.compare and Path(args.compare)
     home = Home.find(args.home)
     tracker = Tracker(home)
+    if args.diff:
+        print_changes(console, *(comparison(tracker, home, run_id) for run_id in args.diff))
+        return 0
+
+    def show(run_id: str) -> None:
+        write_comparison(console, tracker, home, run_id, Path(args.out), published)
+        if args.trace:
+            print_trace(console, comparison(tracker, home, run_id))
+
     if args.run:
-        write_comparison(console, tracker, home, args.run, Path(args.out), published)
+        show(args.run)
         return 0
     known = tracker.experiments()
     asked = [Path(a).stem for a in args.ablations]
@@ -53,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
                 f"no run of {name!r}{scale} in {home.tracking_uri} (it has: {', '.join(known) or 'none'}); "
                 f"run it first: python -m harness run {name}"
             )
-        write_comparison(console, tracker, home, runs[0].info.run_id, Path(args.out), published)
+        show(runs[0].info.run_id)
     if not found:
         scale = f" with profile {args.profile}" if args.profile else ""
         raise ConfigError(

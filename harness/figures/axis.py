@@ -14,6 +14,7 @@ from harness.figures.style import (
     DASHES,
     GREY,
     LOG_SPAN,
+    MARKER_SIZE,
     MAX_LINES,
     MAX_PANELS,
     NO_NOTES,
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 BANDS = 3
 """Lines of a panel whose intervals are bands; of more, the bands would hide each other, and they are whiskers."""
+
+CROWD = 20
+"""Points of a line above which its markers are small."""
 
 
 @dataclass(frozen=True)
@@ -148,8 +152,8 @@ def tick_axis(axis: Axes, ticks: Mapping[float, str], inches: float) -> None:
     for i in range(len(values) - 1, -1, -1):
         if not shown or where[shown[-1]] - where[i] >= 0.14:
             shown.append(i)
-    labels = [ticks[v] if i in shown else "" for i, v in enumerate(values)]
-    axis.set_xticks(values, labels, rotation=45, ha="right", rotation_mode="anchor")
+    kept = [values[i] for i in reversed(shown)]
+    axis.set_xticks(kept, [ticks[v] for v in kept], rotation=45, ha="right", rotation_mode="anchor")
 
 
 def _no_ticks() -> Any:
@@ -197,6 +201,7 @@ def draw_line(axis: Axes, line: Line, look: Mark, shift: float, *, bands: bool) 
     hollow = np.isin(x, list(line.partial))
     for rows, inside in ((~hollow, look.colour), (hollow, "white")):
         dots = {"marker": look.marker, "markerfacecolor": inside, "markeredgecolor": look.colour, "linestyle": ""}
+        dots["markersize"] = MARKER_SIZE if len(x) <= CROWD else MARKER_SIZE / 2
         axis.plot(x[rows], y[rows], zorder=3, **dots, **over)
 
 

@@ -117,7 +117,7 @@ def _panel(axis: Axes, panel: Panel, front: Sequence[Point], marked: dict[str, i
         look = mark(marked[point.label]) if point.label in marked else None
         colour = look.colour if look else FAINT
         if point.low is not None and point.high is not None and math.isfinite(point.high - point.low):
-            axis.vlines(point.cost, point.low, point.high, color=colour, linewidth=0.9, zorder=2)
+            axis.vlines(point.cost, point.low, point.high, color=colour, linewidth=0.9 if look else 0.5, zorder=2)
         dot = {"marker": look.marker if look else ".", "color": colour, "linestyle": ""}
         axis.plot(point.cost, point.value, markersize=MARKER_SIZE + 1.2 * bool(look), zorder=3, **dot)
         if point.reference:
@@ -135,7 +135,7 @@ def _plain_ticks(axis: Axes) -> None:
         low, high = axis.get_xlim()
         decades = math.log10(high / low)
         parts = (1, 2, 5) if decades < 1.6 else (1, 3) if decades < 2.6 else (1,)
-        axis.xaxis.set_major_locator(LogLocator(subs=parts, numticks=20))
+        axis.xaxis.set_major_locator(LogLocator(subs=parts, numticks=7))
         axis.xaxis.set_minor_locator(NullLocator())
     else:
         axis.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from harness.figures.operating_curves import GRID, Sample, precision_band, precision_recall, roc, roc_band
+from harness.figures.operating_curves import GRID, Sample, bands, precision_recall, roc
 from harness.figures.page import finish, sheet
 from harness.figures.style import GREY, MAX_LINES, NO_NOTES, Mark, Notes, limited, mark, refuse, styled
 from mvmlm.errors import DataError
@@ -76,11 +76,12 @@ def curves_figure(
     chances = [probabilities(p.frame) for p in shown]
     kinds = [k for k in kinds if k != "calibration" or any(c is not None for c in chances)]
     figure, axes = sheet(len(kinds), height=HEIGHTS[len(kinds)])
+    drawn = [bands(s, draws, BOOTSTRAP_SEED, LEVEL) if draws and s.patients is not None else None for s in samples]
     for axis, kind in zip(axes, kinds):
         if kind == "calibration":
             _square(axis, _calibration(axis, shown, chances, unit))
         else:
-            _operating(axis, kind, samples, draws)
+            _operating(axis, kind, samples, drawn)
             _square(axis, 1.0)
     said = _said(kinds, chances, draws)
     caption = " ".join(filter(None, (notes.caption, *said, left_out)))
@@ -102,13 +103,14 @@ def _sample(predictions: Predictions) -> Sample:
         raise refuse("curves", f"{predictions.label}: {error}") from error
 
 
-def _operating(axis: Axes, kind: str, samples: Sequence[Sample], draws: int) -> None:
-    curve, band = (roc, roc_band) if kind == "roc" else (precision_recall, precision_band)
-    for i, sample in enumerate(samples):
+def _operating(
+    axis: Axes, kind: str, samples: Sequence[Sample], drawn: Sequence[tuple[np.ndarray, np.ndarray] | None]
+) -> None:
+    curve, which = (roc, 0) if kind == "roc" else (precision_recall, 1)
+    for i, (sample, both) in enumerate(zip(samples, drawn)):
         look = mark(i)
-        if draws and sample.patients is not None:
-            low, high = band(sample, draws, BOOTSTRAP_SEED, LEVEL)
-            axis.fill_between(GRID, low, high, color=look.colour, alpha=0.14, linewidth=0)
+        if both is not None:
+            axis.fill_between(GRID, *both[which], color=look.colour, alpha=0.14, linewidth=0)
         x, y = curve(sample)
         how = {} if kind == "roc" else {"drawstyle": "steps-pre"}
         axis.plot(x, y, color=look.colour, linestyle=look.stroke, **how)

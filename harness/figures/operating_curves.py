@@ -93,28 +93,30 @@ def precision_recall(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
     return _thinned(true[found] / true[-1], true[found] / (true[found] + false[found]))
 
 
-def roc_band(sample: Sample, draws: int, seed: int, level: int = 95) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of the true positive rate's interval at each false positive rate of :data:`GRID`."""
-    return _band(sample, draws, seed, level, _roc_at_grid)
+def bands(sample: Sample, draws: int, seed: int, level: int = 95) -> tuple[np.ndarray, np.ndarray]:
+    """Pointwise intervals at each place of :data:`GRID`, over bootstrap draws of patients.
 
+    Returns
+    -------
+    roc, precision : arrays, shape (2, G)
+        Ends of the sensitivity's interval at each false positive rate, and of the precision's at each recall.
 
-def precision_band(sample: Sample, draws: int, seed: int, level: int = 95) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of the precision's interval at each recall of :data:`GRID`."""
-    return _band(sample, draws, seed, level, _precision_at_grid)
-
-
-def _band(sample: Sample, draws: int, seed: int, level: int, at_grid) -> tuple[np.ndarray, np.ndarray]:
+    Raises
+    ------
+    DataError
+        When no draw has both classes.
+    """
     weights = sample.weights(draws, seed)
     step = max(1, BLOCK // len(weights))
-    found = []
+    found: list[tuple[np.ndarray, np.ndarray]] = []
     for start in range(0, draws, step):
         true, false = sample.rates(weights[:, start : start + step])
         both = (true[-1] > 0) & (false[-1] > 0)
-        found += [at_grid(t, f) for t, f in zip(true.T[both], false.T[both])]
+        found += [(_roc_at_grid(t, f), _precision_at_grid(t, f)) for t, f in zip(true.T[both], false.T[both])]
     if not found:
         raise DataError("no bootstrap draw has both classes")
-    low, high = np.percentile(found, [50 - level / 2, 50 + level / 2], axis=0)
-    return low, high
+    ends = np.percentile(found, [50 - level / 2, 50 + level / 2], axis=0)
+    return ends[:, 0], ends[:, 1]
 
 
 def _roc_at_grid(true: np.ndarray, false: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -126,7 +127,8 @@ def wrapped(figure: Figure, text: str, size: float, width: float) -> list[str]:
             continue
         rest = word
         while inches_of(figure, rest, size) > width and len(rest) > 1:
-            fits = next(n for n in range(len(rest) - 1, 0, -1) if n == 1 or inches_of(figure, rest[:n], size) <= width)
+            lengths = range(1, len(rest))
+            fits = max(1, bisect_right(lengths, width, key=lambda n: inches_of(figure, rest[:n], size)))
             lines.append(rest[:fits])
             rest = rest[fits:]
         lines.append(rest)

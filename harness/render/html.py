@@ -31,7 +31,7 @@ def _tip(entry: Entry) -> str:
         return entry.reasons[0] if entry.reasons else "the source has no such number"
     lines = []
     if entry.low is not None:
-        lines.append(f"{LEVEL} % interval {number(entry.low)} to {number(entry.high)}")
+        lines.append(f"{LEVEL} % interval {entry.shown('low')} to {entry.shown('high')}")
     if entry.contrast is not None:
         lines += _contrast_lines(entry.contrast)
     said = {"n": "test set", "n_patients": "test patients", "n_train": "training set"}

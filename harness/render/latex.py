@@ -10,7 +10,6 @@ from dataclasses import replace
 from harness.caption import caption
 from harness.render.blocks import blocks
 from harness.table_model import ComparisonTable, Entry, HeadLine, Row, Span, stub_labels
-from harness.wording import number
 
 MARKS = {"": "", "†": "\\dag{}", "‡": "\\ddag{}"}
 PACKAGES = ("booktabs", "graphicx")
@@ -193,9 +192,9 @@ def _value(entry: Entry) -> str:
         return f"{escape(entry.quoted)}{letters}"
     if entry.mean is None:
         return f"\\emph{{{escape(entry.sign)}}}{letters}"
-    mean = f"\\textbf{{{number(entry.mean)}}}" if entry.best else number(entry.mean)
+    mean = f"\\textbf{{{entry.shown('mean')}}}" if entry.best else entry.shown("mean")
     mean = f"\\underline{{{mean}}}" if entry.tied else mean
-    spread = f"{{\\scriptsize $\\pm${number(entry.sd)}}}" if entry.sd is not None else ""
+    spread = f"{{\\scriptsize $\\pm${entry.shown('sd')}}}" if entry.sd is not None else ""
     return f"{mean}{spread}{letters}"
 
 
@@ -203,7 +202,7 @@ def _second(entry: Entry) -> str:
     """What stands below a value: its interval, and how many seeds it is over where some are lost."""
     if entry.quoted_interval:
         return f"{{\\scriptsize {escape(entry.quoted_interval)}}}"
-    interval = f"{{[}}{number(entry.low)}, {number(entry.high)}{{]}}" if entry.low is not None else ""
+    interval = f"{{[}}{entry.shown('low')}, {entry.shown('high')}{{]}}" if entry.low is not None else ""
     said = " ".join(filter(None, (interval, entry.share)))
     return f"{{\\scriptsize {said}}}" if said else ""
 

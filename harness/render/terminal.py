@@ -11,7 +11,6 @@ from rich.text import Text
 from harness.caption import caption
 from harness.render.blocks import blocks
 from harness.table_model import ComparisonTable, Entry, HeadLine, Row, Span, stub_labels
-from harness.wording import number
 
 GAP = 2
 EDGE = " │"
@@ -48,24 +47,24 @@ def print_table(table: ComparisonTable, console: Console) -> None:
     console.print(render(table, console.width))
 
 
-def short(value: float) -> str:
-    """Three decimals without the leading zero: ``.712``."""
-    return number(value).replace("0.", ".", 1) if abs(value) < 1 else number(value)
+def short(text: str) -> str:
+    """A number without its leading zero: ``.712``."""
+    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 
 def _entry(entry: Entry) -> list[Line]:
     """The lines of one entry: value, interval, marks."""
     letters = ",".join(entry.footnotes).translate(SUPERSCRIPTS)
     if entry.quoted is not None:
-        lines = [[(entry.quoted.replace("0.", ".", 1), ""), (letters, "yellow")]]
+        lines = [[(short(entry.quoted), ""), (letters, "yellow")]]
         return lines + ([[(entry.quoted_interval, "dim")]] if entry.quoted_interval else [])
     if entry.mean is None:
         return [[(entry.sign, "yellow"), (letters, "")]]
-    spread = f"±{short(entry.sd)}" if entry.sd is not None else ""
+    spread = f"±{short(entry.shown('sd'))}" if entry.sd is not None else ""
     style = "bold green" if entry.best else "underline" if entry.tied else ""
-    lines: list[Line] = [[(short(entry.mean), style), (spread, "")]]
+    lines: list[Line] = [[(short(entry.shown("mean")), style), (spread, "")]]
     if entry.low is not None:
-        lines.append([(f"{short(entry.low)}–{short(entry.high)}", "dim")])
+        lines.append([(f"{short(entry.shown('low'))}–{short(entry.shown('high'))}", "dim")])
     if entry.mark or entry.share or letters:
         lines.append([(entry.mark, "bold"), (entry.share + letters, "yellow")])
     return lines

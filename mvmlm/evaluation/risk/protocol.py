@@ -14,12 +14,12 @@ from mvmlm.errors import ConfigError, DataError
 from mvmlm.evaluation.linear_probe import _has_features
 from mvmlm.evaluation.protocols import PROTOCOLS, Evaluation, as_options
 from mvmlm.evaluation.risk.cohort import RiskCohort, select_risk_cohort
-from mvmlm.evaluation.risk.cox import fit_cox
+from mvmlm.evaluation.risk.cox import fit_cox, fit_cox_path
 from mvmlm.evaluation.risk.exam_features import exam_features, standardise
 from mvmlm.evaluation.risk.hazard import fit_hazard
 from mvmlm.evaluation.risk.options import RiskOptions
 from mvmlm.evaluation.risk.scoring import score_risks
-from mvmlm.evaluation.risk.selection import Choice, choose_and_fit
+from mvmlm.evaluation.risk.selection import Choice, Fitter, choose_and_fit
 from mvmlm.evaluation.tasks import Task
 
 
@@ -90,13 +90,17 @@ def fit_and_predict(
     importlib.import_module("scipy.optimize")  # a library loaded under the limit would not be held to it
     test, train = standardise(test, train)
     mask = options.mask if options.model == "hazard" else "ipcw"
-    fit = partial(fit_hazard, years=options.years, mask=mask)
-    if options.model == "cox":
-        fit = partial(fit_cox, years=options.years)
     patients = cohort.train["patient_id"].to_numpy().astype(str)
     with threadpool_limits(options.threads):
-        choice = choose_and_fit(fit, train, cohort.train_follow, patients, options, mask, seed)
+        choice = choose_and_fit(_fitter(options), train, cohort.train_follow, patients, options, mask, seed)
         return choice, choice.model.risks(test)
+
+
+def _fitter(options: RiskOptions) -> Fitter:
+    if options.model == "cox":
+        return Fitter(partial(fit_cox_path, years=options.years), partial(fit_cox, years=options.years))
+    path = partial(fit_hazard, years=options.years, mask=options.mask)
+    return Fitter(path, lambda features, follow, strength: path(features, follow, (strength,))[0])
 
 
 def model_details(options: RiskOptions, choice: Choice) -> dict[str, Any]:

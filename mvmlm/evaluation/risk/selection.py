@@ -23,8 +23,20 @@ class RiskModel(Protocol):
         """P(event within 1, 2, … years), shape (n, years), float64; rising along a row."""
 
 
-#: Features (n, D), follow-up, strengths from the strongest: a model for each, None where it cannot be fitted.
-Fit = Callable[[np.ndarray, FollowUp, Sequence[float]], list[RiskModel | None]]
+@dataclass(frozen=True)
+class Fitter:
+    """How a kind of model is fitted to features (n, D) and follow-up.
+
+    Attributes
+    ----------
+    path : callable
+        A model for each strength, from the strongest; what folds compare.
+    final : callable
+        The model at the strength that was chosen; None where it cannot be fitted.
+    """
+
+    path: Callable[[np.ndarray, FollowUp, Sequence[float]], Sequence[RiskModel]]
+    final: Callable[[np.ndarray, FollowUp, float], RiskModel | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +49,7 @@ class Choice:
         ``cross-validation``; ``given`` where there was one candidate; ``default`` where there are too few patients
         with or without an event.
     cv_loss : dict
-        Strength to log loss, the mean over folds; infinite where a fit failed.
+        Strength to log loss, the mean over folds; empty where nothing was chosen.
     """
 
     model: RiskModel
@@ -51,13 +63,19 @@ class Choice:
         return {
             "strength": self.strength,
             "strength_chosen_by": self.chosen_by,
-            "cv_loss": {f"{s:g}": value if np.isfinite(value) else None for s, value in self.cv_loss.items()},
+            "cv_loss": {f"{s:g}": value for s, value in self.cv_loss.items()},
             "folds": self.folds,
         }
 
 
 def choose_and_fit(
-    fit: Fit, features: np.ndarray, follow: FollowUp, patients: np.ndarray, options: RiskOptions, mask: str, seed: int
+    fitter: Fitter,
+    features: np.ndarray,
+    follow: FollowUp,
+    patients: np.ndarray,
+    options: RiskOptions,
+    mask: str,
+    seed: int,
 ) -> Choice:
     """Fit on all rows at the strength with the lowest held-out log loss; equal losses go to the stronger.
 
@@ -79,21 +97,27 @@ def choose_and_fit(
     DataError
         If no fit is found at the chosen strength.
     """
-    losses, folds = _cross_validate(fit, features, follow, patients, options, mask, seed)
+    losses, folds = _cross_validate(fitter, features, follow, patients, options, mask, seed)
     if len(options.strengths) == 1:
         strength, chosen_by = options.strengths[0], "given"
     elif not losses:
         strength, chosen_by = DEFAULT_STRENGTH, "default"
     else:
         strength, chosen_by = min(losses, key=losses.__getitem__), "cross-validation"
-    (model,) = fit(features, follow, (strength,))
+    model = fitter.final(features, follow, strength)
     if model is None:
         raise DataError(f"model {options.model} does not converge at strength {strength:g}: add larger eval.strengths")
     return Choice(model, strength, chosen_by, losses, folds)
 
 
 def _cross_validate(
-    fit: Fit, features: np.ndarray, follow: FollowUp, patients: np.ndarray, options: RiskOptions, mask: str, seed: int
+    fitter: Fitter,
+    features: np.ndarray,
+    follow: FollowUp,
+    patients: np.ndarray,
+    options: RiskOptions,
+    mask: str,
+    seed: int,
 ) -> tuple[dict[float, float], int]:
     """Mean held-out loss of each strength, and the number of folds (0 where there is nothing to choose by)."""
     with_event = len(np.unique(patients[follow.events]))
@@ -108,8 +132,8 @@ def _cross_validate(
         held_said = said[0][held], said[1][held]
         if not held_said[1].any():
             continue
-        models = fit(features[~held], follow.take(~held), options.strengths)
-        losses[number] = [np.inf if m is None else log_loss(m.risks(features[held]), held_said) for m in models]
+        models = fitter.path(features[~held], follow.take(~held), options.strengths)
+        losses[number] = [log_loss(model.risks(features[held]), held_said) for model in models]
     judged = ~np.isnan(losses).all(axis=1)
     if not judged.any():
         return {}, 0

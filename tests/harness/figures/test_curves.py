@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from harness.figures.curves import IN_BIN, Predictions, curves_figure, probabilities
-from harness.figures.operating_curves import GRID, Sample, precision_band, precision_recall, roc, roc_band
+from harness.figures.operating_curves import GRID, Sample, bands, precision_recall, roc
 from harness.figures.style import Notes
 from mvmlm.errors import DataError
 from mvmlm.evaluation.bootstrap import PatientBootstrap
@@ -70,7 +70,7 @@ def test_a_long_curve_is_thinned_and_keeps_its_ends():
 @pytest.mark.parametrize("kind", ["roc", "precision"])
 def test_bands_are_percentiles_of_resampled_curves(kind):
     labels, scores, people = sample(3)
-    low, high = (roc_band if kind == "roc" else precision_band)(Sample.of(labels, scores, people), 40, 0)
+    low, high = bands(Sample.of(labels, scores, people), 40, 0)[0 if kind == "roc" else 1]
     counts = PatientBootstrap.draw(people, labels, draws=40, seed=0)
     clusters = np.searchsorted(counts.patients, people)
     by_hand = []
@@ -88,9 +88,9 @@ def test_bands_are_percentiles_of_resampled_curves(kind):
 
 def test_bands_in_blocks_are_bands_at_once(monkeypatch):
     labels, scores, people = sample(4)
-    whole = roc_band(Sample.of(labels, scores, people), 30, 0)
+    whole = bands(Sample.of(labels, scores, people), 30, 0)
     monkeypatch.setattr("harness.figures.operating_curves.BLOCK", 1)
-    np.testing.assert_array_equal(roc_band(Sample.of(labels, scores, people), 30, 0), whole)
+    np.testing.assert_array_equal(bands(Sample.of(labels, scores, people), 30, 0), whole)
 
 
 def test_three_panels_with_a_line_each():
