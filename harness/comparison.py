@@ -62,7 +62,7 @@ def write_comparison(
     suffixes = ", ".join(p.suffix.lstrip(".") for p in paths)
     console.print(f"table   {folder}/{table.spec.profile}.*  ({suffixes})", style="dim")
     store = Store(home.store)
-    files = partial(_file_of_cell, store, tracker)
+    files = partial(file_of_cell, store, tracker)
     drawn = write_figures(table, folder / "figures", stem=table.spec.profile, store=store, files=files)
     for line in drawn.lines():
         console.print(line, style="dim")
@@ -205,7 +205,7 @@ def _file(store: Store, tracker: Tracker, row: dict, name: str) -> Path | None:
     return tracker.file_of(row["run_id"], name) if row["run_id"] else None
 
 
-def _file_of_cell(store: Store, tracker: Tracker, cell: CellRef, name: str) -> Path | None:
+def file_of_cell(store: Store, tracker: Tracker, cell: CellRef, name: str) -> Path | None:
     """The same of a table's cell; None where no such file was kept."""
     with contextlib.suppress(TrackingError):
         return _file(store, tracker, {"key": cell.key or "", "run_id": cell.run_id}, name)

@@ -20,10 +20,10 @@ from harness.figures.style import (
     NO_NOTES,
     SMALL,
     Mark,
+    NoFigureError,
     Notes,
     limited,
     mark,
-    refuse,
     styled,
 )
 
@@ -95,7 +95,7 @@ def axis_figure(
     """
     panels, left_out = _legible(panels)
     if not any(np.isfinite(np.asarray(line.y, float)).any() for panel in panels for line in panel.lines):
-        raise refuse("axis figure", "no line has a value")
+        raise NoFigureError("axis figure", "no line has a value")
     names = list(dict.fromkeys(line.label for panel in panels for line in panel.lines if line.under is None))
     marks = {name: mark(i) for i, name in enumerate(names)}
     figure, axes = sheet(len(panels), sharey=True)

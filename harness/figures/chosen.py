@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from harness.entries import CellRef
 from harness.figures.axis import axis_figure
 from harness.figures.cost import Panel, cost_figure
-from harness.figures.forest import MAX_ROWS, Effect, forest_figure
+from harness.figures.forest import MAX_ROWS, forest_figure
 from harness.figures.from_table import (
     NO_IMAGE,
     Shown,
@@ -28,12 +28,12 @@ from harness.figures.from_table import (
 from harness.figures.heatmap import heatmap_figure
 from harness.figures.learning import learning_figure
 from harness.figures.page import write
-from harness.figures.style import MAX_PANELS, Notes, refuse
+from harness.figures.style import MAX_PANELS, NoFigureError, Notes
 from harness.figures.trainings import memory_panels, time_panels, trainings
-from harness.figures.words import axis_words, column_label_of, higher_is_better, intervals, metric_words, notes
+from harness.figures.words import axis_words, column_label_of, intervals, notes, refusals, tests
 from harness.store import Card, Store
 from harness.table_model import ComparisonTable
-from harness.wording import unit
+from harness.wording import lower_is_better, metric_title, unit
 from mvmlm.errors import DataError
 
 if TYPE_CHECKING:
@@ -79,17 +79,16 @@ class Asked:
     store: Store | None
     card: Callable[[str, str], Card | None]
     files: Callable[[CellRef, str], Path | None]
-    effects: Sequence[Effect] | None
 
     @property
     def metric(self) -> str:
         """In words."""
-        return metric_words(self.table.spec.metric)
+        return metric_title(self.table.spec.metric)
 
     @property
     def upward(self) -> bool:
         """Whether higher is better."""
-        return higher_is_better(self.table.spec.metric)
+        return not lower_is_better(self.table.spec.metric)
 
 
 def write_figures(
@@ -99,7 +98,6 @@ def write_figures(
     stem: str,
     store: Store | None = None,
     files: Callable[[CellRef, str], Path | None] | None = None,
-    effects: Sequence[Effect] | None = None,
 ) -> Drawn:
     """Draw every figure that a table has the data for, and write ``<stem>-<figure>.pdf`` and ``.png``.
 
@@ -113,9 +111,6 @@ def write_figures(
         Where the stages behind the cells are; without it there are no costs and no learning curves.
     files : callable, optional
         A cell and the name of a file to where the file is, None where it is nowhere; by default in the store.
-    effects : sequence of Effect, optional
-        Differences to the reference as the table's statistics have them, each with its column's
-        :func:`~harness.figures.words.column_label_of` as group; by default those of the bootstrap draws.
 
     Raises
     ------
@@ -128,14 +123,13 @@ def write_figures(
         store,
         card=cache(store.card) if store else lambda stage, key: None,
         files=files or partial(_in_store, store),
-        effects=effects,
     )
     drawn = Drawn()
     for name, draw in _figures(asked):
         try:
             figure = draw()
         except DataError as error:
-            drawn.skipped[name] = " ".join(str(error).split())
+            drawn.skipped[name] = " ".join((error.why if isinstance(error, NoFigureError) else str(error)).split())
             continue
         drawn.paths.extend(write(figure, folder, f"{stem}-{name}"))
     _remove_stale(Path(folder), stem, drawn.paths)
@@ -173,24 +167,21 @@ def _axis(asked: Asked) -> Figure:
 def _forest(asked: Asked) -> Figure:
     table = asked.table
     if not table.spec.reference:
-        raise refuse("forest plot", "the table has no reference")
-    said = ""
-    effects = asked.effects
-    if effects is None:
-        effects = differences(table)
-        said = "Intervals: percentiles of paired bootstrap draws of patients; not adjusted for their number."
-    columns = range(len(table.columns))
+        raise NoFigureError("forest plot", "the table has no reference")
+    effects, columns, said = differences(table), range(len(table.columns)), ""
+    if (why := refusals(table)) and not any(math.isfinite(effect.delta) for effect in effects):
+        raise NoFigureError("forest plot", f"no row could be compared with the reference: {why}")
     if sum(math.isfinite(effect.delta) for effect in effects) > MAX_ROWS:
-        columns = asked.shown.columns
+        columns, said = asked.shown.columns, asked.shown.said
         groups = {column_label_of(table, i) for i in columns}
         effects = [effect for effect in effects if effect.group in groups]
-        said = f"{said} {asked.shown.said}"
     return forest_figure(
         effects,
         x_label=asked.metric,
         reference=reference_name(table),
+        level=round(100 * (table.spec.compare or {}).get("level", 0.95)),
         higher_is_better=asked.upward,
-        notes=notes(table, columns, said),
+        notes=notes(table, columns, tests(table), said),
     )
 
 
@@ -204,7 +195,7 @@ def _heatmap(asked: Asked) -> Figure:
 def _cost(asked: Asked, panels_of: Callable[..., tuple[list[Panel], str]]) -> Figure:
     table, shown = asked.table, asked.shown
     if asked.store is None:
-        raise refuse("cost figure", "no store of stages is at hand")
+        raise NoFigureError("cost figure", "no store of stages is at hand")
     panels, label = panels_of(table, shown, asked.card)
     said = notes(table, shown.columns, intervals(table, shown.columns), shown.said)
     return cost_figure(panels, x_label=label, y_label=asked.metric, higher_is_better=asked.upward, notes=said)
@@ -213,7 +204,7 @@ def _cost(asked: Asked, panels_of: Callable[..., tuple[list[Panel], str]]) -> Fi
 def _learning(asked: Asked) -> Figure:
     table, shown = asked.table, asked.shown
     if asked.store is None:
-        raise refuse("learning curves", "no store of stages is at hand")
+        raise NoFigureError("learning curves", "no store of stages is at hand")
     found = trainings(table, shown, asked.card, asked.store.path)
     spec = table.spec
     said = f"Data: {spec.dataset}, profile {spec.profile}. Losses of different methods are not on one scale."
@@ -231,8 +222,11 @@ def _curves(asked: Asked, column: int) -> Figure:
         for one in found
         if one.label != NO_IMAGE or asked.files(one.cell, PREDICTIONS)
     ]
-    said = _one_cell(asked, column, found[0].cell)
-    return curves_figure(shown, unit=unit(table.spec.metric), draws=BAND_DRAWS, notes=said)
+    units, below = unit(table.spec.metric), ""
+    if units == "patients" and any(p.frame["patient_id"].duplicated().any() for p in shown):
+        units, below = "rows", "Curves of the predictions as they were made, several a patient."
+    said = _one_cell(asked, column, found[0].cell, below)
+    return curves_figure(shown, unit=units, draws=BAND_DRAWS, notes=said)
 
 
 def _survival(asked: Asked, column: int) -> Figure:
@@ -242,7 +236,7 @@ def _survival(asked: Asked, column: int) -> Figure:
     one = representatives(asked.table, column, blind=False)[0]
     frame = read_predictions(one.cell, asked.files)
     if "years" not in frame:
-        raise refuse("Kaplan–Meier curves", "the predictions tell no follow-up")
+        raise NoFigureError("Kaplan–Meier curves", "the predictions tell no follow-up")
     years = last_year(frame)
     what = f"{one.label}: exams in groups of equal size by their predicted risk within {years} years."
     bands = f"Bands: 95 %, {BAND_DRAWS} bootstrap draws of patients."
@@ -291,6 +285,6 @@ def _remove_stale(folder: Path, stem: str, kept: Sequence[Path]) -> None:
     """Remove pictures that an earlier table got under this stem and this one did not."""
     single, of_columns = "axis|forest|heatmap|cost|memory|learning", "curves|survival|years"
     ours = re.compile(rf"{re.escape(stem)}-({single}|({of_columns})(-[a-z0-9-]+)?)\.(pdf|png)")
-    for path in folder.glob(f"{stem}-*"):
+    for path in folder.glob("*"):
         if ours.fullmatch(path.name) and path not in kept:
             path.unlink(missing_ok=True)

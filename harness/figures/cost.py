@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from harness.figures.axis import room, scale_axis
 from harness.figures.page import finish, sheet, titled, x_labelled
-from harness.figures.style import MARKER_SIZE, MAX_LINES, MAX_PANELS, NO_NOTES, Notes, limited, mark, refuse, styled
+from harness.figures.style import (
+    MARKER_SIZE,
+    MAX_LINES,
+    MAX_PANELS,
+    NO_NOTES,
+    NoFigureError,
+    Notes,
+    limited,
+    mark,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,7 +74,7 @@ def cost_figure(
     panels = [Panel(p.title, [x for x in p.points if _known(x)]) for p in panels[: len(titles)]]
     points = [point for panel in panels for point in panel.points]
     if not points:
-        raise refuse("cost figure", "no row has both a cost and a value")
+        raise NoFigureError("cost figure", "no row has both a cost and a value")
     fronts = [pareto_front(panel.points, higher_is_better=higher_is_better) for panel in panels]
     marked = _marked(panels, fronts)
     figure, axes = sheet(len(panels), sharey=True)
@@ -135,7 +145,7 @@ def _plain_ticks(axis: Axes) -> None:
         low, high = axis.get_xlim()
         decades = math.log10(high / low)
         parts = (1, 2, 5) if decades < 1.6 else (1, 3) if decades < 2.6 else (1,)
-        axis.xaxis.set_major_locator(LogLocator(subs=parts, numticks=7))
+        axis.xaxis.set_major_locator(LogLocator(subs=parts, numticks=5))
         axis.xaxis.set_minor_locator(NullLocator())
     else:
         axis.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))

@@ -11,7 +11,7 @@ import pandas as pd
 
 from harness.figures.operating_curves import GRID, Sample, bands, precision_recall, roc
 from harness.figures.page import finish, sheet
-from harness.figures.style import GREY, MAX_LINES, NO_NOTES, Mark, Notes, limited, mark, refuse, styled
+from harness.figures.style import GREY, MAX_LINES, NO_NOTES, Mark, NoFigureError, Notes, limited, mark, styled
 from mvmlm.errors import DataError
 from mvmlm.evaluation.calibration_curve import BINS, equal_mass_edges, reliability_curve
 from mvmlm.evaluation.metrics import auc
@@ -70,7 +70,7 @@ def curves_figure(
     """
     names, left_out = limited([p.label for p in predictions], MAX_LINES, "lines")
     if not names:
-        raise refuse("curves", "there are no predictions")
+        raise NoFigureError("curves", "there are no predictions")
     shown = predictions[: len(names)]
     samples = [_sample(p) for p in shown]
     chances = [probabilities(p.frame) for p in shown]
@@ -100,7 +100,7 @@ def _sample(predictions: Predictions) -> Sample:
     try:
         return Sample.of(frame["label"].to_numpy(), frame["score"].to_numpy(float), people)
     except DataError as error:
-        raise refuse("curves", f"{predictions.label}: {error}") from error
+        raise NoFigureError("curves", f"{predictions.label}: {error}") from error
 
 
 def _operating(

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from harness.figures.page import finish, inches_of, sheet, short
-from harness.figures.style import COLOURS, GREY, NO_NOTES, PAGE, SMALL, Notes, refuse, styled
+from harness.figures.style import COLOURS, GREY, NO_NOTES, PAGE, SMALL, NoFigureError, Notes, styled
 from harness.wording import plural
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def forest_figure(
     """
     known = [e for e in effects if e.delta is not None and math.isfinite(e.delta)]
     if not known:
-        raise refuse("forest plot", "no row has a difference to the reference")
+        raise NoFigureError("forest plot", "no row has a difference to the reference")
     shown = known[:MAX_ROWS]
     lines = _lines(shown)
     figure, (axis,) = sheet(1, height=0.72 + ROW * len(lines), width=PAGE)
@@ -89,7 +89,7 @@ def forest_figure(
     axis.grid(axis="x", color="0.9", linewidth=0.6)
     axis.spines["left"].set_visible(False)
     lacking = len(effects) - len(known)
-    without = f"Left out: {plural(lacking, 'comparison')} without a result on both sides." if lacking else ""
+    without = f"Left out: {plural(lacking, 'comparison')} that could not be made." if lacking else ""
     left_out = f"The first {MAX_ROWS} of {len(known)} differences." if len(known) > MAX_ROWS else ""
     filled = "Filled: the interval leaves out zero." if any(map(_apart, shown)) else ""
     caption = " ".join(filter(None, (notes.caption, filled, without, left_out)))

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from harness.entries import LEVEL, Entry
+from harness.entries import Entry
 from harness.figures import axis, forest, heatmap
-from harness.figures.style import MAX_LINES, refuse
-from harness.figures.words import axis_words, column_label_of, higher_is_better, label_of, row_label
-from harness.table_model import ComparisonTable, Row
-from harness.wording import BASELINE_TITLES, listed, value_label
+from harness.figures.style import MAX_LINES, NoFigureError
+from harness.figures.words import axis_words, column_label_of, label_of, row_label
+from harness.table_model import ComparisonTable
+from harness.wording import BASELINE_TITLES, listed, lower_is_better, value_label
 
 FEWEST = 3
 """Values that a column level must have to be an axis; a row level is one with two."""
@@ -57,13 +57,17 @@ def along(table: ComparisonTable) -> Along:
     """
     rows, spec = _numeric([row.values for row in table.rows], least=2), table.spec
     if len(rows) > 1:
-        raise refuse("axis figure", f"the rows run along several numbers ({', '.join(spec.rows[i] for i in rows)})")
+        raise NoFigureError(
+            "axis figure", f"the rows run along several numbers ({', '.join(spec.rows[i] for i in rows)})"
+        )
     if rows:
         return Along(spec.rows[rows[0]], True, rows[0])
     columns = _numeric([column.values for column in table.columns], least=FEWEST) if spec.columns else []
     if len(columns) == 1:
         return Along(spec.columns[columns[0]], False, columns[0])
-    raise refuse("axis figure", f"neither the rows nor, with {FEWEST} values or more, the columns run along one number")
+    raise NoFigureError(
+        "axis figure", f"neither the rows nor, with {FEWEST} values or more, the columns run along one number"
+    )
 
 
 def _numeric(values: Sequence[tuple], *, least: int) -> list[int]:
@@ -93,7 +97,7 @@ def axis_panels(table: ComparisonTable, way: Along) -> list[axis.Panel]:
     keys = list(dict.fromkeys(key for lines in points.values() for key in lines))
     tells = [len({key[i] for key in keys}) > 1 for i in range(len(kept))]
     names = {key: ", ".join(label_of(p, v) for p, v, t in zip(kept, key, tells) if t) for key in keys}
-    order = _ordered(points, keys, references, sign=1 if higher_is_better(table.spec.metric) else -1)
+    order = _ordered(points, keys, references, sign=-1 if lower_is_better(table.spec.metric) else 1)
     blind = _no_image(table, way, apart, kept, names)
     return [
         axis.Panel(title, [*(_line(names[key], lines[key]) for key in order if key in lines), *blind.get(title, [])])
@@ -176,42 +180,23 @@ def shown_columns(table: ComparisonTable) -> Shown:
 
 
 def differences(table: ComparisonTable) -> list[forest.Effect]:
-    """Every row less its reference, column by column, with the percentile interval of the paired bootstrap draws.
-
-    A row's reference is the reference row that it shares its other levels with. The difference is NaN where one of the
-    two lacks seeds, or they were not tested on equally many patients.
-    """
+    """Every row less its reference, column by column, as the table's statistics have it; NaN where they have none."""
     found = []
     for i in range(len(table.columns)):
-        group = column_label_of(table, i)
         for row in table.rows:
-            reference = None if row.reference else _reference_of(table, row)
-            if reference is not None and row.entries[i].cells:
-                effect = _difference(row.entries[i], reference.entries[i])
-                found.append(forest.Effect(row_label(table, row), *effect, group=group))
+            entry = row.entries[i]
+            if row.reference or not entry.cells:
+                continue
+            said = entry.contrast.difference if entry.contrast else None
+            numbers = (said.delta, said.low, said.high) if said else (math.nan,) * 3
+            p = entry.contrast.p if said else None
+            found.append(forest.Effect(row_label(table, row), *numbers, p=p, group=column_label_of(table, i)))
     return found
 
 
 def reference_name(table: ComparisonTable) -> str:
     """What a row is compared with."""
     return ", ".join(label_of(path, value) for path, value in (table.spec.reference or {}).items()) or "reference"
-
-
-def _reference_of(table: ComparisonTable, row: Row) -> Row | None:
-    free = [i for i, path in enumerate(table.spec.rows) if path not in (table.spec.reference or {})]
-    alike = (r for r in table.rows if r.reference and all(r.values[i] == row.values[i] for i in free))
-    return next(alike, None)
-
-
-def _difference(ours: Entry, theirs: Entry) -> tuple[float, float, float]:
-    if ours.status != "done" or theirs.status != "done":
-        return math.nan, math.nan, math.nan
-    equal = all(ours.count(name) == theirs.count(name) for name in ("n", "n_patients", "n_positive"))
-    drawn = ours.draws is not None and theirs.draws is not None and len(ours.draws) == len(theirs.draws)
-    if not (equal and drawn):
-        return math.nan, math.nan, math.nan
-    low, high = np.percentile(ours.draws - theirs.draws, [50 - LEVEL / 2, 50 + LEVEL / 2])
-    return ours.mean - theirs.mean, float(low), float(high)
 
 
 def heat_maps(table: ComparisonTable, shown: Shown) -> tuple[list[heatmap.Map], dict[str, Any]]:
@@ -226,7 +211,7 @@ def heat_maps(table: ComparisonTable, shown: Shown) -> tuple[list[heatmap.Map], 
     varied = [i for i in range(len(spec.rows)) if len({row.values[i] for row in table.rows}) > 1]
     if len(varied) != 2:
         named = listed([spec.rows[i] for i in varied]) or "nothing"
-        raise refuse("heat map", f"the rows vary along {named}, not along two axes")
+        raise NoFigureError("heat map", f"the rows vary along {named}, not along two axes")
     down, across = varied
     rows, columns = ([*dict.fromkeys(row.values[i] for row in table.rows)] for i in (down, across))
     if len(columns) > len(rows) and len(shown.columns) > 1:  # narrow maps stand side by side

@@ -18,9 +18,9 @@ from harness.figures.style import (
     PAGE,
     SMALL,
     TINY,
+    NoFigureError,
     Notes,
     limited,
-    refuse,
     styled,
 )
 
@@ -92,7 +92,7 @@ def heatmap_figure(
     maps = maps[: len(titles)]
     finite = np.concatenate([np.ravel(m.values)[np.isfinite(np.ravel(m.values))] for m in maps])
     if not len(finite):
-        raise refuse("heat map", "no cell has a value")
+        raise NoFigureError("heat map", "no cell has a value")
     figure, axes, across, wide = _sheet(len(maps), rows, columns)
     ends = float(finite.min()), float(finite.max())
     for i, (axis, each) in enumerate(zip(axes, maps)):
@@ -114,7 +114,7 @@ def heatmap_figure(
 def _sheet(count: int, rows: Sequence[str], columns: Sequence[str]) -> tuple[Figure, list[Axes], int, float]:
     """A sheet with as many maps side by side as leave room for intervals, or else for numbers."""
     if len(rows) > MAX_ROWS:
-        raise refuse("heat map", f"{len(rows)} rows cannot be read; {MAX_ROWS} can")
+        raise NoFigureError("heat map", f"{len(rows)} rows cannot be read; {MAX_ROWS} can")
     probe, _ = sheet(1)
     stub = max(inches_of(probe, short(r, LABEL), SMALL) for r in rows) + 0.45
 
@@ -125,7 +125,7 @@ def _sheet(count: int, rows: Sequence[str], columns: Sequence[str]) -> tuple[Fig
     fits = next((n for n in range(most, 0, -1) if cell(n) >= WITH_INTERVAL), 0)
     fits = fits or next((n for n in range(most, 0, -1) if cell(n) >= NARROWEST), 0)
     if not fits:
-        raise refuse("heat map", f"{len(columns)} columns cannot be read on a page")
+        raise NoFigureError("heat map", f"{len(columns)} columns cannot be read on a page")
     one = count == 1 and cell(1, COLUMN) >= WITH_INTERVAL
     width = COLUMN if one else min(PAGE, stub + fits * (len(columns) * 0.95 + 0.1))
     longest = max(inches_of(probe, short(c, LABEL), SMALL) for c in columns)

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.figures.axis import room
 from harness.figures.page import finish, sheet
-from harness.figures.style import MAX_LINES, NO_NOTES, PAGE, Notes, limited, mark, refuse, styled
+from harness.figures.style import MAX_LINES, NO_NOTES, PAGE, NoFigureError, Notes, limited, mark, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +50,7 @@ def learning_figure(trainings: Sequence[Training], *, notes: Notes = NO_NOTES) -
     curves = {name: [_curve(t.runs, name) for t in trainings] for name in LOSSES}
     shown = [name for name, of in curves.items() if any(len(epochs) for epochs, _ in of)]
     if not shown:
-        raise refuse("learning curves", "no history has a finite loss")
+        raise NoFigureError("learning curves", "no history has a finite loss")
     figure, axes = sheet(len(shown), **({"width": PAGE} if len(shown) > 1 else {}))
     for axis, name in zip(axes, shown):
         for i, (epochs, losses) in enumerate(curves[name]):

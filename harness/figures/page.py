@@ -76,6 +76,7 @@ def finish(figure: Figure, notes: Notes, marks: Sequence[tuple[Artist, str]] = (
         legend.set_bbox_to_anchor((0.5, foot / height), transform=figure.transFigure)
     below = (foot + key) / height
     figure.set_layout_engine("constrained", rect=(0, below, 1, 1 - below), w_pad=0.05, h_pad=0.05, wspace=0.02)
+    _without_ligatures(figure)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     figure.set_label(notes.title)
@@ -153,20 +154,28 @@ def titled(axis: Axes, title: str, across: int) -> None:
     axis.set_title("\n".join(wrapped(figure, title, 8, width)))
 
 
-def _foot(figure: Figure, notes: Notes) -> list[tuple[str, float, dict]]:
-    """Lines, their sizes and their looks, from the top down."""
+def _without_ligatures(figure: Figure) -> None:
+    """Where this matplotlib knows ligatures: a PDF holds a font once more for them, and words are not found in it."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        if hasattr(text, "set_fontfeatures"):
+            text.set_fontfeatures(["-liga"])
+
+
+def _foot(figure: Figure, notes: Notes) -> list[tuple[str, float, str]]:
+    """Lines, their sizes and their colours, from the top down."""
     width = figure.get_figwidth() - 2 * MARGIN
-    bold = {"color": WARNING, "fontweight": "bold"}
-    stamp = wrapped(figure, SIMULATED, SMALLER * 1.12, width) if notes.simulated else []  # bold is wider
+    stamp = wrapped(figure, SIMULATED, SMALL, width) if notes.simulated else []
     caption = wrapped(figure, notes.caption, SMALLER, width)
-    return [*((line, SMALLER, bold) for line in stamp), *((line, SMALLER, {"color": GREY}) for line in caption)]
+    return [*((line, SMALL, WARNING) for line in stamp), *((line, SMALLER, GREY) for line in caption)]
 
 
-def _write_foot(figure: Figure, lines: Sequence[tuple[str, float, dict]], foot: float) -> None:
+def _write_foot(figure: Figure, lines: Sequence[tuple[str, float, str]], foot: float) -> None:
     width, height = figure.get_size_inches()
     top = foot - 0.02
-    for line, size, look in lines:
-        said = {"fontsize": size, "ha": "left", "va": "top", **look}
+    for line, size, colour in lines:
+        said = {"fontsize": size, "ha": "left", "va": "top", "color": colour}
         figure.text(MARGIN / width, top / height, line, **said).set_in_layout(False)
         top -= size * LEADING / 72
 

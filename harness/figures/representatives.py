@@ -13,10 +13,11 @@ import pandas as pd
 
 from harness.entries import CellRef
 from harness.figures.from_table import NO_IMAGE
-from harness.figures.style import refuse
+from harness.figures.style import NoFigureError
 from harness.figures.survival import Group, Yearly
-from harness.figures.words import higher_is_better, row_label
+from harness.figures.words import row_label
 from harness.table_model import ComparisonTable
+from harness.wording import lower_is_better
 from mvmlm.evaluation.bootstrap import PatientBootstrap
 from mvmlm.evaluation.risk.calibration import curves_by_risk, risk_groups
 from mvmlm.evaluation.risk.survival import FollowUp, kaplan_meier
@@ -44,7 +45,7 @@ def representatives(table: ComparisonTable, column: int, *, blind: bool = True) 
     DataError
         When none has.
     """
-    sign = 1 if higher_is_better(table.spec.metric) else -1
+    sign = -1 if lower_is_better(table.spec.metric) else 1
     done = [row for row in table.rows if row.entries[column].mean is not None]
     done.sort(key=lambda row: -sign * row.entries[column].mean)
     references, others = ([row for row in done if row.reference == is_one] for is_one in (True, False))
@@ -54,7 +55,7 @@ def representatives(table: ComparisonTable, column: int, *, blind: bool = True) 
         rows += [(NO_IMAGE, row) for row in table.baselines if row.baseline == "metadata"][:1]
     found = [Representative(label, row.entries[column].done[0]) for label, row in rows if row.entries[column].done]
     if not found:
-        raise refuse("curves", "no row has a result")
+        raise NoFigureError("curves", "no row has a result")
     return found
 
 
@@ -68,14 +69,16 @@ def read_predictions(cell: CellRef, files: FilesOf) -> pd.DataFrame:
     """
     path = files(cell, PREDICTIONS)
     if path is None:
-        raise refuse("curves", "predictions are not at hand")
+        raise NoFigureError("curves", "predictions are not at hand")
     try:
         frame = pd.read_parquet(path)
     except (OSError, ValueError) as error:  # pyarrow's errors are among these
-        raise refuse("curves", f"predictions of cell {cell.key} cannot be read ({type(error).__name__})") from error
+        raise NoFigureError(
+            "curves", f"predictions of cell {cell.key} cannot be read ({type(error).__name__})"
+        ) from error
     lacking = [name for name in ("label", "score", "patient_id") if name not in frame]
     if lacking:
-        raise refuse("curves", f"predictions of cell {cell.key} have no column {', '.join(lacking)}")
+        raise NoFigureError("curves", f"predictions of cell {cell.key} have no column {', '.join(lacking)}")
     return frame
 
 
@@ -93,7 +96,7 @@ def risk_curves(frame: pd.DataFrame, *, draws: int) -> list[Group]:
         When a follow-up or a risk is not finite, or there is no row.
     """
     if not len(frame):
-        raise refuse("Kaplan–Meier curves", "there are no predictions")
+        raise NoFigureError("Kaplan–Meier curves", "there are no predictions")
     years = last_year(frame)
     follow = FollowUp(frame["years"].to_numpy(float), frame["label"].to_numpy())
     risk = frame["score"].to_numpy(float)

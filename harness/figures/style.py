@@ -122,6 +122,15 @@ def styled(draw: Callable) -> Callable:
     return drawn
 
 
-def refuse(what: str, why: str) -> DataError:
-    """The error of a figure that would be empty."""
-    return DataError(f"{what}: {why}")
+class NoFigureError(DataError):
+    """A figure would be empty, or could not be read.
+
+    Attributes
+    ----------
+    why : str
+        Without what it is that is not drawn.
+    """
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(f"{what}: {why}")
+        self.why = why

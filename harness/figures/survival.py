@@ -18,10 +18,10 @@ from harness.figures.style import (
     PAGE,
     SMALLER,
     STROKES,
+    NoFigureError,
     Notes,
     limited,
     mark,
-    refuse,
     styled,
 )
 
@@ -99,7 +99,7 @@ def survival_figure(
     """
     groups = [g for g in groups if len(g.years) and np.isfinite(np.asarray(g.free, float)).all()]
     if not groups:
-        raise refuse("Kaplan–Meier curves", "no group has a curve")
+        raise NoFigureError("Kaplan–Meier curves", "no group has a curve")
     groups = groups[:MAX_GROUPS]
     rows = len(groups) if any(len(g.at_risk) for g in groups) else 0
     width = COLUMN if len(groups) <= 4 else PAGE * 0.72
@@ -136,7 +136,7 @@ def yearly_figure(curves: Sequence[Yearly], *, y_label: str = "AUC(t)", notes: N
     names, left_out = limited([c.label for c in curves], MAX_LINES, "lines")
     curves = curves[: len(names)]
     if not any(np.isfinite(np.asarray(c.values, float)).any() for c in curves):
-        raise refuse("AUC by year", "no year has a value")
+        raise NoFigureError("AUC by year", "no year has a value")
     figure, (axis,) = sheet(1)
     axis.set_ylim(room([v for c in curves for v in (*c.values, *c.low, *c.high)]))
     for i, curve in enumerate(curves):

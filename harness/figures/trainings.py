@@ -12,7 +12,7 @@ from harness.entries import Entry
 from harness.figures import cost
 from harness.figures.from_table import Shown
 from harness.figures.learning import Training
-from harness.figures.style import refuse
+from harness.figures.style import NoFigureError
 from harness.figures.words import label_of, row_label
 from harness.store import Card
 from harness.table_model import ComparisonTable, Row
@@ -51,9 +51,11 @@ def time_panels(table: ComparisonTable, shown: Shown, card: CardOf) -> tuple[lis
     below = {key: _trainings(card, key) for key in _keys(table, shown)}
     kinds = {_device(said) for of in below.values() for said in of.values()}
     if not kinds:
-        raise refuse("cost figure", "no card of a training is in this store")
+        raise NoFigureError("cost figure", "no card of a training is in this store")
     if len(kinds) > 1:
-        raise refuse("cost figure", "some trainings ran on GPUs and others on CPUs: their seconds are not comparable")
+        raise NoFigureError(
+            "cost figure", "some trainings ran on GPUs, others on CPUs: their seconds are not comparable"
+        )
     (device,) = kinds
     spent = {key: sum(_seconds(said, device) for said in of.values()) for key, of in below.items() if of}
     hours = max(spent.values()) >= 2 * HOUR
@@ -78,7 +80,7 @@ def memory_panels(table: ComparisonTable, shown: Shown, card: CardOf) -> tuple[l
         if known:
             held[key] = max(known)
     if not held:
-        raise refuse("memory figure", "no training has recorded the memory that it held")
+        raise NoFigureError("memory figure", "no training has recorded the memory that it held")
     return _panels(table, shown, held), "training's memory [GiB]"
 
 
@@ -108,7 +110,7 @@ def trainings(table: ComparisonTable, shown: Shown, card: CardOf, folder: Callab
         if (runs := [h for key in keys if (h := _history(folder("pretrain", key)))])
     ]
     if not found:
-        raise refuse("learning curves", "no history of a pretraining is in this store")
+        raise NoFigureError("learning curves", "no history of a pretraining is in this store")
     return found
 
 

@@ -2,52 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from harness.entries import LEVEL
 from harness.figures.style import Notes
 from harness.table_model import ComparisonTable, Row
-from harness.wording import column_label, is_fraction, level_name, metric_title, plural, unit
+from harness.wording import column_label, is_fraction, level_name, plural, unit
 
-METRICS = {
-    "auc": "AUC",
-    "ap": "average precision",
-    "sens_at_spec90": "sensitivity at 90 % specificity",
-    "spec_at_sens90": "specificity at 90 % sensitivity",
-    "brier": "Brier score",
-    "ece": "expected calibration error",
-    "pf1": "probabilistic F1",
-    "macro_auc": "macro AUC",
-    "kappa": "quadratic kappa",
-    "c_harrell": "Harrell's C",
-    "c_uno": "Uno's C",
-    "c_mirai_compat": "C-index in Mirai's variant",
-    "ibs": "integrated Brier score",
-}
-YEARLY = re.compile(r"auc_(ipcw_)?year(\d+)$")
-RECALL = re.compile(r"recall_at_(\d+)$")
-LOWER_IS_BETTER = frozenset({"brier", "ece", "ibs", "median_rank"})
 AXES = {"eval.fraction": "labelled training patients", "method.tokens": "visual tokens"}
 """Coordinates whose short name says too little for an axis."""
-
-
-def metric_words(metric: str) -> str:
-    """``ap@breast`` → ``average precision per breast``."""
-    name, _, level = metric.partition("@")
-    if found := YEARLY.match(name):
-        said = f"AUC at {plural(int(found[2]), 'year')}{', IPCW' if found[1] else ''}"
-    elif found := RECALL.match(name):
-        said = f"recall at {found[1]}"
-    else:
-        said = METRICS.get(name) or metric_title(name)
-    return f"{said} per {level}" if level else said
-
-
-def higher_is_better(metric: str) -> bool:
-    """Which way a metric points."""
-    return metric.partition("@")[0] not in LOWER_IS_BETTER
 
 
 def axis_words(path: str, among: Sequence[str] = ()) -> str:
@@ -93,6 +57,21 @@ def intervals(table: ComparisonTable, columns: Sequence[int]) -> str:
     """What the intervals are, where there are any."""
     any_ = any(row.entries[i].low is not None for row in table.rows for i in columns)
     return f"Intervals: {LEVEL} %, over test patients." if any_ else ""
+
+
+def tests(table: ComparisonTable) -> str:
+    """How the table's rows were compared with their reference, where they were."""
+    contrasts = [entry.contrast for row in table.rows for entry in row.entries]
+    found = list(dict.fromkeys(c.difference.test for c in contrasts if c and c.difference))
+    over = "of the table" if (table.spec.compare or {}).get("family") == "table" else "of each column"
+    return f"Differences: {'; '.join(found)}; p by Holm over the comparisons {over}." if found else ""
+
+
+def refusals(table: ComparisonTable) -> str:
+    """Why rows could not be compared with their reference."""
+    contrasts = [entry.contrast for row in table.rows for entry in row.entries]
+    said = dict.fromkeys(refusal.words for c in contrasts if c for refusal in c.refusals)
+    return f"{next(iter(said))}{' and other reasons' if len(said) > 1 else ''}" if said else ""
 
 
 def sizes(table: ComparisonTable, columns: Sequence[int]) -> str:

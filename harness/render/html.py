@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from harness.caption import caption
 from harness.entries import LEVEL, Contrast
 from harness.render.pages import PAGES
@@ -11,18 +13,19 @@ from harness.wording import SIGNS, measure, number, percent, plural, value_label
 
 def render(table: ComparisonTable) -> str:
     """The page: table, reading aid, footnotes, and the runs behind every number."""
-    return PAGES.get_template("table.html.j2").render(
-        table=table,
-        caption=caption(table),
-        header=table.header(),
-        parts=[(stub_labels(rows), rows) for rows in table.parts],
-        number=number,
-        tip=_tip,
-        fact_tip=_fact_tip,
-        value_label=value_label,
-        signs=SIGNS,
-        metric=table.spec.metric,
-    )
+    return PAGES.get_template("table.html.j2").render(table=table, caption=caption(table), **words())
+
+
+def words() -> dict[str, Any]:
+    """What the templates of ``comparison.html.j2`` call."""
+    return {
+        "number": number,
+        "tip": _tip,
+        "fact_tip": _fact_tip,
+        "value_label": value_label,
+        "stub_labels": stub_labels,
+        "signs": SIGNS,
+    }
 
 
 def _tip(entry: Entry) -> str:

@@ -76,9 +76,9 @@ def p_words(p: float) -> str:
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """``+0.120``; what would be shown as zero and is not keeps two digits."""
+    """``+0.120``, ``−0.031``; what would be shown as zero and is not keeps two digits."""
     shown = f"{value:+.{digits}f}"
-    return shown if float(shown) or not value else f"{value:+.2g}"
+    return (shown if float(shown) or not value else f"{value:+.2g}").replace("-", "−")
 
 
 def _same_side(shown: float, p: float) -> bool:

@@ -68,7 +68,9 @@ class RowCost:
 
 @dataclass(frozen=True)
 class Costs:
-    """Attributes
+    """Of an invocation's results.
+
+    Attributes
     ----------
     unknown : int
         Stages that are not in this store.
@@ -142,9 +144,9 @@ def spent(card: Card) -> Spent:
 
 def duration(seconds: float) -> str:
     """``45 s``, ``12 min``, ``3.4 h``, ``2.1 days``."""
-    for size, unit in ((DAY * 2, "days"), (HOUR * 2, "h"), (MINUTE * 2, "min")):
-        if seconds >= size:
-            return f"{2 * seconds / size:.1f} {unit}"
+    for size, unit in ((DAY, "days"), (HOUR, "h"), (MINUTE, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
     return f"{seconds:.0f} s" if seconds >= 10 or not seconds else f"{seconds:.1f} s"
 
 

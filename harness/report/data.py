@@ -21,7 +21,7 @@ COUNTED = ("patients", "exams", "breasts", "images")
 
 @dataclass(frozen=True)
 class SplitCounts:
-    """How many there are in a split."""
+    """How many there are in a split; images that can be used, and everything else whether or not its images can."""
 
     split: str
     patients: int
@@ -45,7 +45,7 @@ class DataCard:
     examples : tuple of str
         Some of what was set aside.
     counts : tuple of SplitCounts
-        Of what can be used; empty where the store is elsewhere.
+        Empty where the store is elsewhere.
     split : str
         How patients came into splits.
     """

@@ -18,7 +18,9 @@ GRID = ("axes", "seeds", "tasks", "protocols")
 
 @dataclass(frozen=True)
 class Provenance:
-    """Attributes
+    """Where a run's numbers come from.
+
+    Attributes
     ----------
     command : str
         What was typed, or the nearest to it that is known.
@@ -28,6 +30,8 @@ class Provenance:
         Axes, seeds, tasks and protocols, each with its values in words.
     base : dict
         Dotted setting to its value, of what all cells share.
+    table : dict
+        The same of the table.
     commits, codes : list of (text, count)
         Git commits, and digests of the code, that the stages ran with, and how many of them did.
     """

@@ -1,8 +1,8 @@
 """Cox's proportional hazards with a ridge, by lifelines, on frozen features.
 
-lifelines' Newton steps take a matrix of features × features each, and many of them where the ridge is weak: of 512
-features, one path of seven strengths took more than three minutes. So strengths are compared along a path of our own, of
-the same objective, and lifelines fits the one that is chosen, from where that path has come to.
+Each of lifelines' Newton steps takes a matrix of features × features, and a weak ridge needs many of them: of 512
+features, one path of seven strengths took more than three minutes. So strengths are compared along a path of our own,
+of the same objective, and lifelines fits the one that is chosen, from where that path has come to.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from mvmlm.evaluation.risk.survival import FollowUp
 
 #: The log of a hazard ratio is kept within ± this, so that no risk overflows: e³⁰ is everything, e⁻³⁰ nothing.
 MOST = 30.0
+#: When a fit of the path is done.
+SETTINGS = {"maxiter": 2000, "gtol": 1e-7, "ftol": 1e-13}
 #: Least spread of a feature in the rows that are fitted; others have no say.
 LEAST = 1e-9
 
@@ -64,7 +66,7 @@ def fit_cox_path(features: np.ndarray, follow: FollowUp, strengths: Sequence[flo
     point, models = np.zeros(standard.shape[1]), []
     for strength in strengths:
         loss = partial(_loss, features=standard, follow=follow, strength=strength)
-        point = minimize(loss, point, jac=True, method="L-BFGS-B", options={"maxiter": 2000, "gtol": 1e-7}).x
+        point = minimize(loss, point, jac=True, method="L-BFGS-B", options=SETTINGS).x
         coefficients = (point if basis is None else basis @ point) / scale
         models.append(CoxModel(coefficients, _baseline(features @ coefficients, follow, years)))
     return models
@@ -130,7 +132,7 @@ def _baseline(logs: np.ndarray, follow: FollowUp, years: int) -> np.ndarray:
 
 
 def _risk_sets(logs: np.ndarray, follow: FollowUp) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Time of each row as a place among the distinct ones; events and summed hazard ratios at each; each row's ratio."""
+    """Each row's time as a place among the distinct ones; events and summed ratios at each; each row's hazard ratio."""
     _, place = np.unique(follow.years, return_inverse=True)
     ratios = _ratios(logs)
     there = np.cumsum(np.bincount(place, ratios)[::-1])[::-1]

@@ -43,7 +43,7 @@ def history(epochs: int, seed: int) -> list[dict]:
 
 
 def publish(store: Store, stage: str, key: str, inputs: dict[str, str], files: dict[str, object], **card) -> None:
-    """A stage with this card: ``seconds``, ``resources``, ``summary``."""
+    """A stage with this card: ``seconds``, ``resources``, ``summary``, ``config``."""
     folder = store.path(stage, key)
     folder.mkdir(parents=True)
     for name, content in files.items():
@@ -53,7 +53,7 @@ def publish(store: Store, stage: str, key: str, inputs: dict[str, str], files: d
             (folder / name).write_text(json.dumps(content))
     said = {"seconds": 1.0, "resources": {"cpu": 1.0}, "summary": {}, **card}
     facts = {"version": 1, "config": {}, "kind": stage, "finished": "", "host": "", "git_commit": "", "bytes": 0}
-    whole = Card(stage=stage, key=key, inputs=inputs, **facts, **said)
+    whole = Card(stage=stage, key=key, inputs=inputs, **{**facts, **said})
     (folder / "card.json").write_text(json.dumps(vars(whole)))
 
 

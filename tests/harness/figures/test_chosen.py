@@ -9,12 +9,12 @@ import pytest
 
 from harness.figures import chosen
 from harness.figures.chosen import write_figures
-from harness.figures.forest import MAX_ROWS, Effect
+from harness.figures.forest import MAX_ROWS
 from harness.figures.from_table import along, axis_panels, differences, heat_maps, shown_columns, ticks
 from harness.figures.representatives import representatives
 from harness.figures.style import MAX_LINES
 from harness.figures.trainings import time_panels
-from harness.figures.words import higher_is_better, metric_words, notes
+from harness.figures.words import notes
 from harness.tables import build_table
 from mvmlm.errors import DataError
 from tests.harness.figures.looking import apart, foot, inside, is_whole, legend, lines
@@ -66,7 +66,7 @@ def test_a_table_along_tokens(tmp_path, figures):
     drawn = write_figures(build_table(grid(), no_image(), spec()), tmp_path / "figures", stem="demo", store=store)
     curves = ["curves-mass", "curves-calcification", "curves-malignancy"]
     assert names(drawn) == ["axis", "forest", "cost", "memory", "learning", *curves]
-    assert drawn.skipped == {"heatmap": "heat map: the rows vary along method.tokens, not along two axes"}
+    assert drawn.skipped == {"heatmap": "the rows vary along method.tokens, not along two axes"}
     for name, figure in figures.items():
         assert "SIMULATED DATA" in foot(figure), name
         assert "Data: phantom, profile demo" in foot(figure), name
@@ -142,14 +142,13 @@ def test_with_too_many_lines_the_reference_and_the_best_stay():
     assert labels[1:] == sorted(set(means) - {"m1"}, key=lambda name: -means[name])
 
 
-def test_differences_are_of_paired_draws():
+def test_differences_are_those_of_the_tables_statistics():
     table = build_table(grid(), None, spec())
     found = {(e.group, e.label): e for e in differences(table)}
-    row, reference = table.rows[0].entries[1], table.rows[2].entries[1]
+    contrast = table.rows[0].entries[1].contrast
     effect = found["mass, 100 % of labels", "tokens 4"]
-    assert effect.delta == pytest.approx(row.mean - reference.mean)
-    expected = np.percentile(row.draws - reference.draws, [2.5, 97.5])
-    np.testing.assert_allclose([effect.low, effect.high], expected)
+    assert (effect.delta, effect.low, effect.high) == (contrast.difference.delta, *contrast.difference.interval)
+    assert effect.p == contrast.p
     assert len(found) == 3 * 6
 
 
@@ -158,34 +157,41 @@ def test_a_reference_stands_for_the_rows_that_share_its_other_levels():
     found = [e for e in differences(table) if e.group == "mass"]
     assert len(found) == 6
     effect = next(e for e in found if e.label == "tokens 4, 10 % of labels")
-    entries = {row.values: row.entries[0] for row in table.rows}
-    assert effect.delta == pytest.approx(entries[4, 0.1].mean - entries[16, 0.1].mean)
+    means = {row.values: row.entries[0].mean for row in table.rows}
+    assert effect.delta == pytest.approx(means[4, 0.1] - means[16, 0.1])
 
 
-def test_no_difference_where_seeds_or_patients_differ():
+def test_no_difference_where_seeds_or_patients_differ(tmp_path, figures):
     frame = lose(grid(tasks=("mass",)), "failed", "x", tokens=4, seed=1)
-    frame.loc[frame["method.tokens"] == 8, ["n", "n_patients"]] += 1
-    found = differences(build_table(frame, None, spec()))
-    assert {e.label: math.isnan(e.delta) for e in found} == {"tokens 4": True, "tokens 8": True, "tokens 32": False}
-
-
-def test_differences_of_the_tables_own_statistics_are_taken(tmp_path, figures):
-    effects = [Effect("tokens 4", -0.1, -0.2, -0.05, 0.004, "mass")]
-    write_figures(build_table(grid(tasks=("mass",)), None, spec()), tmp_path, stem="demo", effects=effects)
-    assert "not adjusted" not in foot(figures["forest"])
-    assert sum(x.get_marker() == "s" for x in figures["forest"].axes[0].get_lines()) == 1
+    others = [{**s, "patients": "others"} if t == 8 else s for t, s in zip(frame["method.tokens"], frame["shared"])]
+    table = build_table(frame.assign(shared=others), None, spec())
+    assert {e.label: math.isnan(e.delta) for e in differences(table)} == {
+        "tokens 4": True,
+        "tokens 8": True,
+        "tokens 32": False,
+    }
+    write_figures(table, tmp_path, stem="demo")
+    said = foot(figures["forest"])
+    assert "Left out: 4 comparisons that could not be made." in said
+    assert "Differences: " in said
+    assert "p by Holm over the comparisons of each column." in said
 
 
 def test_of_many_differences_those_of_the_shown_columns_are_drawn(tmp_path, figures):
-    frame = grid(tokens=tuple(range(1, 12)), tasks=("mass", "malignancy"), seeds=(0,), draws=20)
-    table = build_table(frame, None, spec(reference={"method.tokens": 1}))
-    assert sum(math.isfinite(e.delta) for e in differences(table)) == MAX_ROWS
-    write_figures(table, tmp_path, stem="demo")
-    assert "Of several columns" not in foot(figures["forest"])
-    frame = grid(tokens=tuple(range(1, 13)), tasks=("mass", "malignancy"), seeds=(0,), draws=20)
-    write_figures(build_table(frame, None, spec(reference={"method.tokens": 1})), tmp_path, stem="demo")
-    assert sum(x.get_marker() == "s" for x in figures["forest"].axes[0].get_lines()) == 22
-    assert "Of several columns the last is shown (100 % of labels)." in foot(figures["forest"])
+    asked = spec(reference={"method.tokens": 1}, compare={"test": "bootstrap"})
+    for count, drawn, said in ((11, MAX_ROWS, False), (12, 22, True)):
+        tokens = tuple(range(1, count + 1))
+        frame = grid(tokens=tokens, tasks=("mass", "malignancy"), seeds=(0,), draws=20)
+        write_figures(build_table(frame, None, asked), tmp_path, stem="demo")
+        assert sum(x.get_marker() == "s" for x in figures["forest"].axes[0].get_lines()) == drawn
+        assert ("Of several columns the last is shown (100 % of labels)." in foot(figures["forest"])) == said
+
+
+def test_where_no_comparison_could_be_made_the_reason_is_the_tables(tmp_path, figures):
+    table = build_table(grid(tasks=("mass",), seeds=(0,)), None, spec(compare={"test": "delong"}))
+    drawn = write_figures(table, tmp_path, stem="demo")
+    assert drawn.skipped["forest"].startswith("no row could be compared with the reference: ")
+    assert "DeLong" in drawn.skipped["forest"]
 
 
 def test_two_axes_as_rows_make_a_heat_map(tmp_path, figures):
@@ -252,7 +258,7 @@ def test_risk_gets_survival_curves(tmp_path, figures):
     table = build_table(frame, None, by_arm(columns=["task"], metric=RISK))
     drawn = write_figures(table, tmp_path / "figures", stem="demo", store=store)
     assert {"survival-risk", "years-risk", "cost"} <= set(names(drawn))
-    assert figures["cost"].axes[0].get_ylabel() == "Uno's C per exam"
+    assert figures["cost"].axes[0].get_ylabel() == "C-index (Uno) per exam"
     assert figures["cost"].axes[0].get_xlabel() == "pretraining [CPU-seconds]"
     assert figures["years-risk"].axes[0].get_ylabel() == "AUC(t) per exam"
     assert legend(figures["years-risk"])[:2] == ["mvmlm (reference), IPCW", "mvmlm (reference)"]
@@ -296,7 +302,7 @@ def test_predictions_of_another_schema_are_named(tmp_path, figures):
         store=store,
         files=lambda cell, name: store.path("evaluate", cell.key) / "card.json",
     )
-    assert drawn.skipped["curves-mass"].startswith("curves: predictions of cell")
+    assert drawn.skipped["curves-mass"].startswith("predictions of cell")
 
 
 def test_where_nothing_is_done_nothing_is_drawn_and_every_reason_is_said(tmp_path):
@@ -307,9 +313,7 @@ def test_where_nothing_is_done_nothing_is_drawn_and_every_reason_is_said(tmp_pat
     assert len(drawn.skipped) == 9
     assert not (tmp_path / "none").exists()
     assert all("\n" not in reason for reason in drawn.skipped.values())
-    assert (
-        "        no curves-mass, curves-calcification, curves-malignancy: curves: no row has a result" in drawn.lines()
-    )
+    assert "        no curves-mass, curves-calcification, curves-malignancy: no row has a result" in drawn.lines()
 
 
 def test_pictures_of_an_earlier_table_do_not_stay(tmp_path):
@@ -329,26 +333,7 @@ def test_lines_for_a_terminal(tmp_path, figures):
     drawn = write_figures(build_table(grid(tasks=("mass",)), None, spec()), tmp_path, stem="demo")
     first, *rest = drawn.lines()
     assert first == f"figures {tmp_path}/  (demo-axis, demo-forest; PDF and PNG)"
-    assert any(line.startswith("        no cost, memory: ") for line in rest)
-
-
-@pytest.mark.parametrize(
-    ("metric", "words", "higher"),
-    [
-        ("auc@breast", "AUC per breast", True),
-        ("ap@patient", "average precision per patient", True),
-        ("auc_ipcw_year5@exam", "AUC at 5 years, IPCW per exam", True),
-        ("auc_year1@exam", "AUC at 1 year per exam", True),
-        ("recall_at_10@exam", "recall at 10 per exam", True),
-        ("sens_at_spec90@view", "sensitivity at 90 % specificity per view", True),
-        ("ece@breast", "expected calibration error per breast", False),
-        ("balanced_accuracy@breast", "balanced accuracy per breast", True),
-        ("median_rank@exam", "median rank per exam", False),
-    ],
-)
-def test_metrics_in_words(metric, words, higher):
-    assert metric_words(metric) == words
-    assert higher_is_better(metric) is higher
+    assert "        no cost, memory, learning: no store of stages is at hand" in rest
 
 
 def test_n_is_said_by_task_where_it_differs():

@@ -129,7 +129,7 @@ def test_lower_may_be_better():
 def test_rows_without_a_difference_are_counted():
     figure = forest_figure([*effects(), *effects(2, delta=NAN)], x_label="AUC")
     assert len(squares(figure)) == 3
-    assert "2 comparisons without a result" in foot(figure)
+    assert "Left out: 2 comparisons that could not be made." in foot(figure)
     with pytest.raises(DataError, match="no row has a difference"):
         forest_figure(effects(delta=NAN), x_label="AUC")
 

@@ -19,10 +19,10 @@ def test_risks_are_lifelines_at_the_last_step_before_each_year():
     model = fit_cox(features + 2.0, follow, 0.05, years=5)
     frame = pd.DataFrame(features + 2.0, columns=list("abc")).assign(years=follow.years, event=follow.events)
     theirs = CoxPHFitter(penalizer=0.05).fit(frame, "years", "event")
-    np.testing.assert_allclose(model.coefficients, theirs.params_, atol=1e-5)
+    np.testing.assert_allclose(model.coefficients, theirs.params_, atol=5e-5)
     curve = theirs.predict_survival_function(frame.iloc[:20])
     steps = [curve.index[curve.index <= year].max() for year in range(1, 6)]
-    np.testing.assert_allclose(model.risks(features[:20] + 2.0), 1 - curve.loc[steps].to_numpy().T, atol=1e-5)
+    np.testing.assert_allclose(model.risks(features[:20] + 2.0), 1 - curve.loc[steps].to_numpy().T, atol=5e-5)
 
 
 @pytest.mark.parametrize("shape", [(300, 4), (40, 60)])
