@@ -23,7 +23,7 @@ from harness.table_model import ComparisonTable, TableSpec, stage_of
 from harness.tables import build_table
 from harness.tracking import Tracker, TrackingError, metric_key
 from harness.wording import plain
-from mvmlm.errors import ConfigError
+from mvmlm.errors import ConfigError, DataError
 from mvmlm.evaluation.protocols import read_draws
 from mvmlm.registry import did_you_mean
 
@@ -240,5 +240,8 @@ def _components(store: Store, tracker: Tracker, row: dict, metric: str) -> Compo
 
 
 def _draws(store: Store, tracker: Tracker, row: dict, metric: str) -> np.ndarray | None:
+    """Draws of a metric; None, which a table says, where there are none or they are of an earlier version."""
     path = _file(store, tracker, row, "draws.npy")
-    return read_draws(path).get(metric) if path else None
+    with suppress(DataError):
+        return read_draws(path).get(metric) if path else None
+    return None

@@ -36,6 +36,7 @@ CELL_TAG = "harness.cell"
 STAGE_TAG = "harness.stage"
 TRIAL_TAG = "harness.trial"
 LEASE_TAG = "harness.lease"
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # the UI shows runs, and nothing of chats and prompts
 LONGEST_TAG = 8000  # characters; MLflow cuts what is longer
 
 
@@ -123,9 +124,8 @@ class Tracker:
         if not create:
             return None
         local = self.uri.startswith("sqlite")
-        return self.client.create_experiment(
-            ablation, artifact_location=self.home.artifacts.as_uri() + f"/{ablation}" if local else None
-        )
+        where = self.home.artifacts.as_uri() + f"/{ablation}" if local else None
+        return self.client.create_experiment(ablation, artifact_location=where, tags=KIND)
 
     @told
     def experiments(self) -> list[str]:
@@ -292,9 +292,9 @@ class Tracker:
         self.client.set_terminated(self.parent, status)
 
     def show_table(self, run_id: str, paths: Iterable[Path]) -> None:
-        """Keep an invocation's table beside it, in every format, and as the description that its page shows."""
+        """Keep an invocation's table and figures beside it, and the table as the description that its page shows."""
         for path in paths:
-            self.client.log_artifact(run_id, str(path), "table")
+            self.client.log_artifact(run_id, str(path), "figures" if path.parent.name == "figures" else "table")
             text = path.read_text() if path.suffix == ".md" else ""
             if 0 < len(text) <= LONGEST_TAG:
                 self.client.set_tag(run_id, "mlflow.note.content", text)

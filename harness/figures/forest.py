@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ROW = 0.165
 """Height of a row [inches]."""
 MAX_ROWS = 40
+ALPHA = 0.05
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def forest_figure(
     higher_is_better: bool = True,
     notes: Notes = NO_NOTES,
 ) -> Figure:
-    """Draw differences with their intervals; filled where the interval leaves out zero, hollow where it holds it.
+    """Draw differences with their intervals; filled where they are real, hollow where they may be none.
 
     Parameters
     ----------
@@ -91,13 +92,26 @@ def forest_figure(
     lacking = len(effects) - len(known)
     without = f"Left out: {plural(lacking, 'comparison')} that could not be made." if lacking else ""
     left_out = f"The first {MAX_ROWS} of {len(known)} differences." if len(known) > MAX_ROWS else ""
-    filled = "Filled: the interval leaves out zero." if any(map(_apart, shown)) else ""
-    caption = " ".join(filter(None, (notes.caption, filled, without, left_out)))
+    caption = " ".join(filter(None, (notes.caption, _filled(shown), without, left_out)))
     return finish(figure, Notes(caption, notes.simulated, notes.title))
 
 
 def _apart(effect: Effect) -> bool:
-    return effect.low > 0 or effect.high < 0
+    """Whether a difference is real: by its adjusted p, or by its interval where there is none."""
+    return effect.p < ALPHA if _has_p(effect) else effect.low > 0 or effect.high < 0
+
+
+def _has_p(effect: Effect) -> bool:
+    return effect.p is not None and math.isfinite(effect.p)
+
+
+def _filled(effects: Sequence[Effect]) -> str:
+    """What a filled mark says, where there is one."""
+    if not any(map(_apart, effects)):
+        return ""
+    by_p = f"adjusted p < {ALPHA}" if any(map(_has_p, effects)) else ""
+    by_interval = "the interval, which is not adjusted, leaves out zero" if not all(map(_has_p, effects)) else ""
+    return f"Filled: {'; without p: '.join(filter(None, (by_p, by_interval)))}."
 
 
 def _lines(effects: Sequence[Effect]) -> list[Effect | str]:
@@ -130,7 +144,7 @@ def _words(axis: Axes, lines: Sequence[Effect | str], level: int) -> None:
     effects = {place: line for place, line in enumerate(lines) if isinstance(line, Effect)}
     right = _column(axis, f"Δ [{level} % interval]", {i: _numbers(e) for i, e in effects.items()}, 0.08)
     if with_p:
-        _column(axis, "adjusted p", {i: _p(e.p) for i, e in effects.items()}, right + 0.14)
+        _column(axis, "adjusted p", {i: _p(e) for i, e in effects.items()}, right + 0.14)
 
 
 def _column(axis: Axes, head: str, texts: Mapping[int, str], left: float) -> float:
@@ -152,7 +166,8 @@ def _numbers(effect: Effect) -> str:
     return f"{said} [{effect.low:+.3f}, {effect.high:+.3f}]".replace("-", "−")
 
 
-def _p(p: float | None) -> str:
-    if p is None or not math.isfinite(p):
+def _p(effect: Effect) -> str:
+    if not _has_p(effect):
         return "–"
+    p = effect.p
     return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from harness.facts import Facts
 
 
-OF_OTHER_STAGES = {"representation", "finetune", "zero_shot"}
+OF_OTHER_STAGES = {"representation", "finetune", "zero_shot", "risk"}
 OF_PROBES = {"folds", "strengths"}
 OF_TRAININGS = OF_PROBES | {"fraction"}
+RISK = "risk"
+OF_RISK_ROWS = {"metadata": {"model", "mask"}, "text": {"model"}, "majority": {"model", "fuse", "mask"}}
+"""Settings of protocol ``risk`` that a row without image does not read: metadata is always Cox, text the hazard layer."""
 
 
 class EvaluateStage(Stage):
@@ -34,7 +37,10 @@ class EvaluateStage(Stage):
         if compares_texts(cell):
             said = _slice(cell, OF_OTHER_STAGES | OF_TRAININGS)
             return {name: said[name] for name in ("eval", "split")}
-        return _slice(cell, OF_OTHER_STAGES | (OF_PROBES if fine_tunes(cell) else set()))
+        said = _slice(cell, OF_OTHER_STAGES | (OF_PROBES if fine_tunes(cell) else set()))
+        if cell.eval.protocol == RISK:
+            said["eval"] |= cell.eval.risk.model_dump(mode="json")
+        return said
 
     def inputs(self, cell: CellConfig, facts: Facts) -> tuple[str, ...]:
         if compares_texts(cell):
@@ -59,7 +65,10 @@ class BaselineStage(EvaluateStage):
         self.baseline = baseline
 
     def config(self, cell: CellConfig, facts: Facts) -> dict:
-        return {**_slice(cell, OF_OTHER_STAGES | {"protocol"}), "baseline": self.baseline}
+        said = {**_slice(cell, OF_OTHER_STAGES | {"protocol"}), "baseline": self.baseline}
+        if cell.eval.protocol == RISK:
+            said["eval"] |= cell.eval.risk.model_dump(mode="json", exclude=OF_RISK_ROWS[self.baseline])
+        return said
 
     def inputs(self, cell: CellConfig, facts: Facts) -> tuple[str, ...]:
         return ("images", "reports") if self.baseline == "text" else ("images",)

@@ -14,6 +14,7 @@ from harness.stages.finetune import DETAILS, SCORES
 from harness.stats.delong import components, write_components
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import pandas as pd
@@ -26,7 +27,6 @@ def score(context: Context) -> dict:
     """Run the protocol, or the no-image baseline, and write predictions, metrics and bootstrap draws."""
     from mvmlm.data.image_store import stored_breasts
     from mvmlm.data.splits import with_split
-    from mvmlm.evaluation.no_image import BASELINES
     from mvmlm.evaluation.protocols import PROTOCOLS
     from mvmlm.evaluation.tasks import TASKS
     from mvmlm.evaluation.text_set import TextSet
@@ -38,7 +38,7 @@ def score(context: Context) -> dict:
     asked = {"fraction": said.pop("fraction"), "seed": config["seed"]} if "seed" in config else {}
     if "baseline" in config:
         told = {"texts": first_texts(context.inputs["reports"])} if "reports" in context.inputs else {}
-        result = BASELINES[config["baseline"]](breasts, task, **asked, options=said, **told)
+        result = _baselines(task)[config["baseline"]](breasts, task, **asked, options=said, **told)
     else:
         compared = context.inputs.get("text_features")
         words = {"texts": TextSet.read(compared)} if compared else {}
@@ -55,6 +55,15 @@ def score(context: Context) -> dict:
         "notes": [note for note in notes if note],
         "test": content_digest(result.predictions[["unit_id", "patient_id", "label"]]),
     }
+
+
+def _baselines(task: Task) -> dict[str, Callable[..., Evaluation]]:
+    """The rows without image of a task: name to what evaluates them."""
+    if task.kind == "risk":
+        from mvmlm.evaluation.risk.no_image import BASELINES
+    else:
+        from mvmlm.evaluation.no_image import BASELINES
+    return BASELINES
 
 
 def content_digest(rows: pd.DataFrame) -> str:
@@ -83,11 +92,10 @@ def _judged(inputs: dict[str, Path], breasts: pd.DataFrame) -> np.ndarray:
 
 
 def breast_scores(folder: Path, breasts: pd.DataFrame) -> np.ndarray:
-    """Scores that stage ``finetune`` has written, shape (n_breasts, 1); NaN for a breast without one."""
+    """Scores that stage ``finetune`` has written, shape (n_breasts, 1), or (n_breasts, K) of classes; NaN if none."""
     import pandas as pd
 
-    table = pd.read_parquet(folder / SCORES).set_index("breast_id")["score"]
-    return table.reindex(breasts.index).to_numpy(np.float64)[:, None]
+    return pd.read_parquet(folder / SCORES).set_index("breast_id").reindex(breasts.index).to_numpy(np.float64)
 
 
 def first_texts(folder: Path) -> pd.Series:

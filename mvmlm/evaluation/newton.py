@@ -4,12 +4,12 @@ Each problem has rows of its own that it is fitted to, a strength λ of its own,
 
     mean log loss of its rows + λ/2 · ‖w‖²
 
-with a free intercept; of classes, the log loss is the softmax's, and each has its weights. All problems move together, so
-that one product with the features serves them all.
+with a free intercept; of classes, the log loss is the softmax's, and each has its weights. All problems move together,
+so that one product with the features serves them all.
 
 A step comes from conjugate gradients in single precision, along the principal axes of the features, where the curvature
-of the loss is nearly diagonal and so a diagonal does as preconditioner. Gradients and losses are in double precision and
-decide whether a step is taken and when to stop: rounding changes the way to the optimum, not the optimum.
+of the loss is nearly diagonal and so easily undone. Gradients and losses are in double precision and decide whether a
+step is taken and when to stop: rounding changes the way to the optimum, not the optimum.
 """
 
 from __future__ import annotations
@@ -68,13 +68,7 @@ class Design:
 
 
 def minimise(
-    design: Design,
-    labels: np.ndarray,
-    used: np.ndarray,
-    strengths: np.ndarray,
-    *,
-    classes: int = 0,
-    start: np.ndarray | None = None,
+    design: Design, labels: np.ndarray, used: np.ndarray, strengths: np.ndarray, *, classes: int = 0
 ) -> np.ndarray:
     """Weights of every problem at its optimum.
 
@@ -88,8 +82,6 @@ def minimise(
         λ of each problem, above 0.
     classes : int
         Number of classes; 0 for labels that are true or false.
-    start : array, shape (C, D + 1, J), optional
-        Weights to begin with, in place of zeros and the intercepts of the labels' shares.
 
     Returns
     -------
@@ -103,7 +95,7 @@ def minimise(
         If a problem does not come to an end.
     """
     link = Softmax(labels, classes) if classes else Sigmoid(labels)
-    found = link.start(used, design.exact.shape[1]) if start is None else start.copy()
+    found = link.start(used, design.exact.shape[1])
     at_once = max(1, BLOCK // (len(found) * len(labels)))
     for first in range(0, len(strengths), at_once):
         some = slice(first, first + at_once)
@@ -140,6 +132,10 @@ class Sigmoid:
         """How the probabilities change where the logits move by ``moved``."""
         return likely * (1 - likely) * moved
 
+    def mean_curvature(self, likely: np.ndarray, share: np.ndarray) -> np.ndarray:
+        """Mean of the rows' second derivatives of the loss in the logits, shape (1, 1, J)."""
+        return (likely * (1 - likely) * share).sum(axis=1, keepdims=True)
+
 
 class Softmax:
     """Class indices, with a logit a class; arrays have shape (C, n, J)."""
@@ -167,6 +163,14 @@ class Softmax:
         """How the probabilities change where the logits move by ``moved``."""
         bent = likely * moved
         return bent - likely * bent.sum(axis=0)
+
+    def mean_curvature(self, likely: np.ndarray, share: np.ndarray) -> np.ndarray:
+        """Mean of the rows' second derivatives of the loss in the logits, shape (C, C, J)."""
+        weighed = likely * share
+        mean = -np.stack([(one * likely).sum(axis=1) for one in weighed])
+        same = np.arange(len(mean))
+        mean[same, same] += weighed.sum(axis=1)
+        return mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,11 +236,10 @@ def _direction(
     """An approximate Newton step of each problem, shape (C, D + 1, J): the closer to the optimum, the better."""
     goal = np.maximum(size * np.minimum(LEFT_OVER, np.sqrt(size)), 0.3 * TOLERANCE)
     likely, share, penalty = (a.astype(np.float32) for a in (likely, problems.share, problems.penalty))
-    curved = (likely * (1 - likely) * share).sum(axis=1, keepdims=True)
-    diagonal = np.maximum(design.spread[:, None] * curved + penalty, TINY)
+    mixes, scale = _preconditioner(design, link.mean_curvature(likely, share), penalty)
     rest = -(design.axes.T @ gradient.astype(np.float32))
     step = np.zeros_like(rest)
-    along = rest / diagonal
+    along = _eased(rest, mixes, scale)
     slope = (rest * along).sum(axis=(0, 1))
     left = np.arange(len(goal))
     for _ in range(MOST_TURNS):
@@ -250,13 +253,29 @@ def _direction(
             left = left[going]
             if not len(left):
                 break
-            likely, share, penalty, diagonal, rest, along, slope = (
-                a[..., going] for a in (likely, share, penalty, diagonal, rest, along, slope)
+            likely, share, penalty, mixes, scale, rest, along, slope = (
+                a[..., going] for a in (likely, share, penalty, mixes, scale, rest, along, slope)
             )
-        turned = rest / diagonal
-        before, slope = slope, (rest * turned).sum(axis=(0, 1))
-        along = turned + slope / before * along
+        eased = _eased(rest, mixes, scale)
+        before, slope = slope, (rest * eased).sum(axis=(0, 1))
+        along = eased + slope / before * along
     return (design.axes @ step).astype(np.float64)
+
+
+def _preconditioner(design: Design, curvature: np.ndarray, penalty: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mixes of classes (C, C, J) in which the mean curvature of the loss is diagonal, and what to divide each by.
+
+    What it leaves out is that rows far out along an axis may be bent more, or less, than others.
+    """
+    values, mixes = np.linalg.eigh(np.moveaxis(curvature, -1, 0))
+    # Adding one number to the logits of all classes bends nothing, and must not be divided by zero.
+    values = np.maximum(values, np.maximum(1e-5 * values[:, -1:], TINY)).T
+    scale = design.spread[:, None] * values[:, None] + penalty
+    return np.moveaxis(mixes, 0, -1), scale
+
+
+def _eased(rest: np.ndarray, mixes: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    return np.einsum("abj,bdj->adj", mixes, np.einsum("abj,adj->bdj", mixes, rest) / scale)
 
 
 def _moved(

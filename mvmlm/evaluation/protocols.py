@@ -80,8 +80,16 @@ class Evaluation:
 
 
 def read_draws(path: Path) -> dict[str, np.ndarray]:
-    """Metric to its draws, shape (B,), float32, as `write_draws` wrote them."""
+    """Metric to its draws, shape (B,), float32, as `write_draws` wrote them.
+
+    Raises
+    ------
+    DataError
+        When the file is of an earlier version, which kept the draws of one metric without its name.
+    """
     fields = np.load(path)
+    if fields.dtype.names is None:
+        raise DataError(f"{path}: draws of an earlier version, which do not say of what metric: evaluate this cell again")
     return {name: fields[name] for name in fields.dtype.names}
 
 

@@ -63,25 +63,51 @@ def score_test(
     )
     units = pd.concat([test, train])
     found = judge(predictions_of(test, scores), terms, units=units, people=test, reference=held_out)
-    labels = test["label"].to_numpy()
-    sizes = {
+    return Evaluation(
+        predictions=found.predictions[task.level],
+        metrics=found.metrics | _sizes(cohort, task),
+        draws=found.draws,
+        details={**details, **found.details, "dropped": cohort.dropped, **_label_facts(cohort, task)},
+    )
+
+
+def _sizes(cohort: Cohort, task: Task) -> dict[str, float]:
+    """Breasts and patients of both sides; positives, where labels are true or false."""
+    test, train = cohort.test, cohort.train
+    positives = {"n_positive": int(test["label"].sum()), "prevalence": float(test["label"].mean())}
+    return {
         "n": len(test),
         "n_patients": int(test["patient_id"].nunique()),
-        "n_positive": int((labels > 0).sum()),
-        "prevalence": float((labels > 0).mean()),
+        **({} if task.classes else positives),
         "n_train": len(train),
         "n_train_patients": int(train["patient_id"].nunique()),
     }
-    positive_patients = {
-        part: int(rows.loc[rows["label"] > 0, "patient_id"].nunique())
-        for part, rows in (("train", train), ("test", test))
+
+
+def _label_facts(cohort: Cohort, task: Task) -> dict[str, Any]:
+    """Patients with a positive breast, or with one of each class, and notes on classes that a side lacks."""
+    sides = {"train": cohort.train, "test": cohort.test}
+    if not task.classes:
+        return {
+            "positive_patients": {
+                side: int(rows.loc[rows["label"], "patient_id"].nunique()) for side, rows in sides.items()
+            }
+        }
+    patients = {side: rows.groupby("label")["patient_id"].nunique() for side, rows in sides.items()}
+    every = range(len(task.classes))
+    missing = {side: [k for k in every if k not in counts.index] for side, counts in patients.items()}
+    notes = []
+    if missing["train"]:
+        notes.append(f"{task.name}: no training breast of {task.names(missing['train'])}: its probability is 0")
+    if missing["test"]:
+        notes.append(f"{task.name}: no test breast of {task.names(missing['test'])}: macro AUC is over the others")
+    return {
+        "class_patients": {
+            side: {str(name): int(counts.get(k, 0)) for k, name in enumerate(task.classes)}
+            for side, counts in patients.items()
+        },
+        **({"notes": notes} if notes else {}),
     }
-    return Evaluation(
-        predictions=found.predictions[task.level],
-        metrics=found.metrics | sizes,
-        draws=found.draws,
-        details={**details, **found.details, "dropped": cohort.dropped, "positive_patients": positive_patients},
-    )
 
 
 def predictions_of(rows: pd.DataFrame, scores: np.ndarray) -> pd.DataFrame:

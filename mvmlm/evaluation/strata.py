@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mvmlm.data.splits import rarest_class
 from mvmlm.errors import DataError
 from mvmlm.evaluation.bootstrap import PatientBootstrap
 
@@ -39,13 +40,9 @@ def draw_patients(patients: np.ndarray, labels: np.ndarray, *, kind: str, draws:
 
 
 def patient_strata(patients: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct patients (P,), sorted, and the rarest class that each has (P,), int."""
-    ids, row = np.unique(np.asarray(patients).astype(str), return_inverse=True)
-    classes, at = np.unique(np.asarray(labels), return_inverse=True)
-    has = np.zeros((len(ids), len(classes)), dtype=bool)
-    has[row, at] = True
-    rarest_first = np.lexsort((-classes, has.sum(axis=0)))
-    return ids, classes[rarest_first[has[:, rarest_first].argmax(axis=1)]].astype(np.intp)
+    """Distinct patients (P,), sorted, and the `rarest_class` of each (P,), int."""
+    stratum = rarest_class(np.asarray(patients).astype(str), np.asarray(labels))
+    return stratum.index.to_numpy(dtype=str), stratum.to_numpy(dtype=np.intp)
 
 
 def clusters_of(bootstrap: PatientBootstrap, patients: np.ndarray) -> np.ndarray:

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mvmlm.errors import DataError
 from mvmlm.evaluation.finetune import ScoringOptions
 from mvmlm.evaluation.judge import Judgement, Terms, judge
 from mvmlm.evaluation.levels import class_columns, split_name
@@ -63,18 +62,17 @@ def run(
         If test breasts are of one class, or an embedding is not finite.
     """
     options = as_options(ScoringOptions, options)
-    classes = texts.owners()
-    labels = class_labels(breasts, task, classes)
+    labels = task.labels(breasts).astype("Int8")
     tested = select_tested(breasts, labels.notna().to_numpy(), "label")
-    anchors = np.stack([texts.mean_of(name) for name in classes])
+    anchors = np.stack([texts.mean_of(name) for name in texts.owners()])
     logits = view_embeddings(features, tested) @ anchors.T / (texts.temperature or 1.0)
     views = view_predictions(tested, labels, logits)
     units = tested.rows.assign(breast_id=tested.rows.index.astype(str))
     owners = views["unit_id"].str.rpartition("/")[0]
-    judged = judge(views, _terms(task, classes, texts, options), units=units.loc[owners].set_axis(views["unit_id"]))
+    judged = judge(views, _terms(task, texts, options), units=units.loc[owners].set_axis(views["unit_id"]))
     return Evaluation(
         _with_views(judged, task),
-        {**_ordered(judged.metrics, task), **_counts(judged, task, classes)},
+        {**_ordered(judged.metrics, task), **_counts(judged, task)},
         _ordered(judged.draws, task),
         {
             "protocol": "zero_shot",
@@ -86,25 +84,6 @@ def run(
             **judged.details,
         },
     )
-
-
-def class_labels(breasts: pd.DataFrame, task: Task, classes: list[str]) -> pd.Series:
-    """Class index of each breast, Int8; NA where it is unknown, or none of the classes.
-
-    Raises
-    ------
-    DataError
-        If the table lacks the task's label, or no breast is of any of the classes.
-    """
-    if tuple(classes) == BINARY:
-        return task.labels(breasts).astype("Int8")
-    if task.column not in breasts:
-        raise DataError(f"task {task.name}: no breast of this data set has the label {task.column!r}")
-    index = {name: float(place) for place, name in enumerate(classes)}
-    found = breasts[task.column].astype("string").map(index).astype("Int8")
-    if found.isna().all():
-        raise DataError(f"task {task.name}: no breast has one of the classes {', '.join(classes)} in {task.column!r}")
-    return found
 
 
 def view_predictions(tested: Tested, labels: pd.Series, logits: np.ndarray) -> pd.DataFrame:
@@ -132,10 +111,9 @@ def view_predictions(tested: Tested, labels: pd.Series, logits: np.ndarray) -> p
     return table.assign(**{f"p{place}": column for place, column in enumerate(likely.T)})
 
 
-def _terms(task: Task, classes: list[str], texts: TextSet, options: ScoringOptions) -> Terms:
-    binary = tuple(classes) == BINARY
+def _terms(task: Task, texts: TextSet, options: ScoringOptions) -> Terms:
     return Terms(
-        kind="binary" if binary else "multiclass",
+        kind=task.kind,
         level="view",
         levels=("view", *task.levels),
         rule=task.rule,
@@ -151,12 +129,14 @@ def _ordered(named: dict[str, Any], task: Task) -> dict[str, Any]:
     return dict(sorted(named.items(), key=lambda item: split_name(item[0])[1] != task.level))
 
 
-def _counts(judged: Judgement, task: Task, classes: list[str]) -> dict[str, float]:
+def _counts(judged: Judgement, task: Task) -> dict[str, float]:
     rows = judged.predictions[task.level]
-    found = {"n": len(rows), "n_patients": int(rows["patient_id"].nunique())}
-    if tuple(classes) == BINARY:
-        found |= {"n_positive": int(rows["label"].sum()), "prevalence": float(rows["label"].mean())}
-    return found
+    return {
+        "n": len(rows),
+        "n_patients": int(rows["patient_id"].nunique()),
+        "n_positive": int((rows["label"] > 0).sum()),
+        "prevalence": float((rows["label"] > 0).mean()),
+    }
 
 
 def _with_views(judged: Judgement, task: Task) -> pd.DataFrame:

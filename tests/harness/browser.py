@@ -72,11 +72,12 @@ class Browser:
 
     def open(self, url: str) -> None:
         """Go there, and wait until everything that the page names is loaded."""
-        self.events.clear()
-        failed = self.call("Page.navigate", url=url).get("errorText")
-        assert not failed, f"{url}: {failed}"
-        if not any(event["method"] == "Page.loadEventFired" for event in self.events):
-            self._until(lambda heard: heard.get("method") == "Page.loadEventFired", url)
+        for address in ("about:blank", url):  # from one fragment of a page to another, nothing would be loaded
+            self.events.clear()
+            failed = self.call("Page.navigate", url=address).get("errorText")
+            assert not failed, f"{address}: {failed}"
+            if not any(event["method"] == "Page.loadEventFired" for event in self.events):
+                self._until(lambda heard: heard.get("method") == "Page.loadEventFired", address)
 
     def value(self, script: str) -> Any:
         """What a piece of JavaScript in the page gives."""
@@ -86,7 +87,7 @@ class Browser:
 
     def text(self) -> str:
         """What a reader sees."""
-        return self.value("document.body.innerText")
+        return self.value("document.body ? document.body.innerText : ''")
 
     def wait_for(self, words: str, *, patience_s: float = PATIENCE_S) -> str:
         """The page's text once it holds these words."""

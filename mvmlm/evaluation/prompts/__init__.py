@@ -68,23 +68,21 @@ def _read(file: Path) -> dict[str, Ensemble]:
 
 
 def _classes(said: Any, task: str, file: Path) -> Ensemble:
-    known = sorted({*TASKS, *(shipped.stem for shipped in SHIPPED.glob("*.yaml"))})
+    known = {name: wanted for name in TASKS if (wanted := _expected(name))}
     if task not in known:
-        raise ConfigError(f"{file}: there is no task {task!r}{did_you_mean(task, known)} (known: {', '.join(known)})")
+        hint = did_you_mean(task, known)
+        raise ConfigError(f"{file}: there is no task {task!r} with classes{hint} (known: {', '.join(known)})")
     if not isinstance(said, dict):
         raise ConfigError(f"{file}: {task}: expected classes, below each a list of prompts")
     found = {str(name): _texts(texts, f"{file}: {task}: {name}") for name, texts in said.items()}
-    expected = _expected(task) or tuple(found)
-    if set(found) != set(expected) or len(found) < 2:
-        wanted = f"the classes {', '.join(expected)}" if _expected(task) else "two classes at least"
-        raise ConfigError(f"{file}: {task}: expected {wanted}, got {', '.join(found) or 'none'}")
-    return {name: found[name] for name in expected}
+    if set(found) != set(known[task]):
+        wanted, got = ", ".join(known[task]), ", ".join(found) or "none"
+        raise ConfigError(f"{file}: {task}: expected the classes {wanted}, got {got}")
+    return {name: found[name] for name in known[task]}
 
 
 def _expected(task: str) -> tuple[str, ...]:
-    """Classes of a task in their order; none where it is not known here which it has."""
-    if task not in TASKS:
-        return ()
+    """Classes of a task in their order; none where it has no classes, as the time to an event."""
     known = TASKS.get(task)
     return BINARY if known.kind == "binary" else tuple(str(name) for name in known.classes)
 

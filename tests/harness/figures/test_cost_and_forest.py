@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -107,10 +108,23 @@ def test_a_row_a_difference_with_its_numbers():
     assert apart(figure)
 
 
-def test_filled_where_the_interval_leaves_out_zero():
-    figure = forest_figure([*effects(1), Effect("far", 0.5, 0.4, 0.6)], x_label="AUC")
-    assert [s.get_markerfacecolor() == "white" for s in squares(figure)] == [True, False]
-    assert "Filled" in foot(figure)
+def test_filled_by_adjusted_p_and_by_the_interval_where_there_is_none():
+    far = Effect("far", 0.5, 0.4, 0.6)
+
+    def shown(*made):
+        figure = forest_figure(made, x_label="AUC")
+        return [s.get_markerfacecolor() != "white" for s in squares(figure)], foot(figure)
+
+    assert shown(far, *effects(1, p=None)) == (
+        [True, False],
+        "Filled: the interval, which is not adjusted, leaves out zero.",
+    )
+    judged = [replace(far, p=0.3), *effects(1, p=0.04)]
+    assert shown(*judged) == ([False, True], "Filled: adjusted p < 0.05.")
+    filled, said = shown(*judged, far)
+    assert filled == [False, True, True]
+    assert said == "Filled: adjusted p < 0.05; without p: the interval, which is not adjusted, leaves out zero."
+    assert shown(*effects(1, p=0.5)) == ([False], "")
 
 
 def test_small_and_missing_p():

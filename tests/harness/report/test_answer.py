@@ -206,6 +206,6 @@ def test_a_p_is_never_rounded_across_a_line(p):
     assert all((shown < line) == (p < line) for line in (0.001, 0.01, 0.05))
 
 
-@pytest.mark.parametrize(("value", "text"), [(0.12, "+0.120"), (−0.0312, "-0.031"), (4e-5, "+4e−05"), (0.0, "+0.000")])
+@pytest.mark.parametrize(("value", "text"), [(0.12, "+0.120"), (-0.0312, "−0.031"), (4e-5, "+4e−05"), (0.0, "+0.000")])
 def test_a_difference_has_its_sign(value, text):
     assert signed(value) == text

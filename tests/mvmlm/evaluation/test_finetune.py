@@ -65,7 +65,7 @@ def tuned(women, folder: Path, *, name="custom_clip", options=OPTIONS, seed=0, f
 
 def judged(women, found: FineTuned):
     breasts = women[1]
-    scores = found.scores.reindex(breasts.index).to_numpy()[:, None]
+    scores = found.scores.reindex(breasts.index).to_numpy()
     return PROTOCOLS.get("finetune")(scores, breasts, MASS, fraction=1.0, seed=0, options={"draws": 50})
 
 
@@ -75,7 +75,7 @@ def numbers(details: dict) -> dict:
 
 
 def assert_same(one: FineTuned, other: FineTuned) -> None:
-    pd.testing.assert_series_equal(one.scores, other.scores, check_exact=True)
+    pd.testing.assert_frame_equal(one.scores, other.scores, check_exact=True)
     assert numbers(one.details) == numbers(other.details)
 
 
@@ -86,7 +86,7 @@ def test_it_learns_what_can_be_learnt(name, women, tmp_path):
     result = judged(women, found)
     assert result.metrics["auc@breast"] > 0.95
     assert len(result.predictions) == found.details["scored"] == COUNT // 3
-    assert result.predictions["score"].dtype == found.scores.dtype == np.float64
+    assert result.predictions["score"].dtype == found.scores["score"].dtype == np.float64
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_one_does_not(women, tmp_path):
@@ -180,7 +180,7 @@ def test_the_learning_rate_with_the_lowest_validation_loss_is_chosen(women, tmp_
     monkeypatch.setattr(fine_tuning, "train", scripted(losses, seen))
     found = tuned(women, tmp_path, options=options)
     assert found.details["lr"] == 0.25
-    assert (found.scores == 0.25).all(), "the test breasts are scored by its network"
+    assert (found.scores["score"] == 0.25).all(), "the test breasts are scored by its network"
     (chosen,) = [run for run in found.details["runs"] if "chosen" in run]
     assert (chosen["kept_epoch"], chosen["val_loss"], chosen["epochs"]) == (2, 0.4, 3)
     assert chosen["notes"] == ["noted at 0.25"]

@@ -16,7 +16,7 @@ ASSESSED = {"negative": {1, 2, 3}, "positive": {4, 5}}
 
 
 def test_every_task_with_classes_has_prompts_six_or_more_a_class():
-    assert set(SHIPPED) >= {task for task in TASKS if TASKS.get(task).kind == "binary"} | {"density", "birads"}
+    assert set(SHIPPED) == {task for task in TASKS if TASKS.get(task).kind in ("binary", "multiclass")}
     assert min(len(texts) for classes in SHIPPED.values() for texts in classes.values()) >= 6
     assert list(SHIPPED["mass"]) == ["negative", "positive"]
     assert list(SHIPPED["density"]) == ["A", "B", "C", "D"]
@@ -47,7 +47,7 @@ def test_prompts_say_what_their_class_says(task):
 @pytest.mark.parametrize(
     ("said", "why"),
     [
-        ("mas: {negative: [a], positive: [b]}", "there is no task 'mas'; did you mean 'mass'"),
+        ("mas: {negative: [a], positive: [b]}", "there is no task 'mas' with classes; did you mean 'mass'"),
         ("mass: {negative: [a]}", "mass: expected the classes negative, positive, got negative"),
         ("mass: {negative: [a], positive: [b], other: [c]}", "expected the classes negative, positive, got"),
         ("mass: {negative: [], positive: [b]}", "mass: negative: has no prompts"),
@@ -60,7 +60,8 @@ def test_prompts_say_what_their_class_says(task):
         ("[a]", "expected tasks"),
         ("", "expected tasks"),
         ("mass: {", "is no YAML"),
-        ("density: {A: [fatty]}", "density: expected"),
+        ("density: {A: [fatty]}", "density: expected the classes A, B, C, D, got A"),
+        ("risk: {low: [a], high: [b]}", "there is no task 'risk' with classes (known: birads, calcification"),
     ],
 )
 def test_a_wrong_file_says_what_is_wrong_in_one_line(tmp_path, said, why):
@@ -80,10 +81,12 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 def test_a_file_of_ones_own_stands_in_place_of_ours(tmp_path):
     file = tmp_path / "mine.yaml"
-    said = {"mass": {"positive": ["lump"], "negative": ["no lump"]}, "birads": {1: ["a"], 2: ["b"]}}
+    birads = {place: [f"category {place}"] for place in (5, 1, 4, 2, 3)}
+    said = {"mass": {"positive": ["lump"], "negative": ["no lump"]}, "birads": birads}
     file.write_text(yaml.safe_dump(said))
     assert prompts_of("mass", file) == {"negative": ["no lump"], "positive": ["lump"]}
     assert list(prompts_of("mass", file)) == ["negative", "positive"]
+    assert list(prompts_of("birads", file)) == ["1", "2", "3", "4", "5"]
     assert prompts_of("mass") == SHIPPED["mass"]
     with pytest.raises(ConfigError, match=r"no prompts for task calcification: .*mine\.yaml has none"):
         prompts_of("calcification", file)
