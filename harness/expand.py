@@ -32,6 +32,7 @@ from harness.table_checks import (
     beside_problems,
     metric_problems,
     reference_problems,
+    task_metric_problems,
     unmatched,
 )
 from harness.yaml_source import Source, Where, load_yaml
@@ -262,7 +263,9 @@ class _Expander:
         said = [name for name in self.source.data["axes"] if name not in dropped]
         known = list(dict.fromkeys([*said, *axes.places, *OWN_COORDINATES]))
         self.problems += axis_problems(self.spec.table, self._at("table"), known)
-        self.problems += metric_problems(self.spec.table, self._at("table"))
+        self.problems += metric_problems(self.spec.table, self._at("table")) or task_metric_problems(
+            self.spec.table, self._at("table"), grid["tasks"], grid["protocols"]
+        )
         self.problems += beside_problems(self.spec.table, self._at("table"), list(ORDER))
         values: dict[str, list | None] = dict.fromkeys(known)
         for dim in axes.dimensions:

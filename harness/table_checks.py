@@ -71,6 +71,35 @@ def metric_problems(table: TableConfig, where: Where) -> list[Problem]:
     return [where.inside("metric").problem("table.metric", what)]
 
 
+def task_metric_problems(
+    table: TableConfig, where: Where, tasks: Sequence[str], protocols: Sequence[str]
+) -> list[Problem]:
+    """Tasks with labels whose cells will not have the metric: a table shows one, and these would be empty.
+
+    Tasks of other kinds, and metrics that are theirs, are left alone.
+    """
+    from mvmlm.evaluation.panel import METRICS as BY_KIND
+    from mvmlm.evaluation.tasks import TASKS
+
+    name, _, level = table.metric.partition("@")
+    if not any(name in known for known in BY_KIND.values()):
+        return []
+    problems = []
+    for task in (TASKS.get(one) for one in tasks if one in TASKS):
+        known = BY_KIND.get(task.kind)
+        levels = (*(["view"] if "zero_shot" in protocols else []), *task.levels)
+        if known and name not in known:
+            what = f"task {task.name} has no {name}, and a table shows one metric; give it an ablation of its own, "
+            what += f"with {known[0]}@{task.level} (it has: {', '.join(known)})"
+        elif known and level not in levels:
+            what = f"task {task.name} is not judged at level {level}; write {name}@{task.level} (it is at: "
+            what += f"{', '.join(levels)})"
+        else:
+            continue
+        problems.append(where.inside("metric").problem("table.metric", what))
+    return problems
+
+
 def beside_problems(table: TableConfig, where: Where, stages: Sequence[str]) -> list[Problem]:
     """Side columns that are no measure of a stage, or there twice; what a stage measures is known once it has run.
 

@@ -36,7 +36,6 @@ CELL_TAG = "harness.cell"
 STAGE_TAG = "harness.stage"
 TRIAL_TAG = "harness.trial"
 LEASE_TAG = "harness.lease"
-KIND = {"mlflow.experimentKind": "custom_model_development"}  # the UI shows runs, and nothing of chats and prompts
 LONGEST_TAG = 8000  # characters; MLflow cuts what is longer
 
 
@@ -124,8 +123,9 @@ class Tracker:
         if not create:
             return None
         local = self.uri.startswith("sqlite")
-        where = self.home.artifacts.as_uri() + f"/{ablation}" if local else None
-        return self.client.create_experiment(ablation, artifact_location=where, tags=KIND)
+        return self.client.create_experiment(
+            ablation, artifact_location=self.home.artifacts.as_uri() + f"/{ablation}" if local else None
+        )
 
     @told
     def experiments(self) -> list[str]:

@@ -78,6 +78,7 @@ METRICS = {
     "pf1": "probabilistic F1",
     "macro_auc": "macro AUC",
     "kappa": "quadratic kappa",
+    "accuracy": "accuracy",
     "c_harrell": "C-index (Harrell)",
     "c_uno": "C-index (Uno)",
     "c_mirai_compat": "C-index (as in Mirai's code)",
@@ -86,11 +87,13 @@ METRICS = {
     "recall_at_5": "recall at 5",
     "recall_at_10": "recall at 10",
     "median_rank": "median rank",
+    **{f"image_recall_at_{k}": f"recall at {k}, report to image" for k in (1, 5, 10)},
+    "image_median_rank": "median rank, report to image",
     **{f"auc_year{k}": f"AUC within {k} years" for k in range(1, 6)},
     **{f"auc_ipcw_year{k}": f"AUC within {k} years (IPCW)" for k in range(1, 6)},
 }
 """Metric, without its level, to its title."""
-_OF_ERRORS = frozenset({"brier", "ece", "ibs", "median_rank"})
+_OF_ERRORS = frozenset({"brier", "ece", "ibs", "median_rank", "image_median_rank"})
 
 
 def metric_title(metric: str) -> str:

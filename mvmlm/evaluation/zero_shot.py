@@ -131,12 +131,9 @@ def _ordered(named: dict[str, Any], task: Task) -> dict[str, Any]:
 
 def _counts(judged: Judgement, task: Task) -> dict[str, float]:
     rows = judged.predictions[task.level]
-    return {
-        "n": len(rows),
-        "n_patients": int(rows["patient_id"].nunique()),
-        "n_positive": int((rows["label"] > 0).sum()),
-        "prevalence": float((rows["label"] > 0).mean()),
-    }
+    sizes = {"n": len(rows), "n_patients": int(rows["patient_id"].nunique())}
+    positives = {"n_positive": int(rows["label"].sum()), "prevalence": float(rows["label"].mean())}
+    return {**sizes, **(positives if task.kind == "binary" else {})}
 
 
 def _with_views(judged: Judgement, task: Task) -> pd.DataFrame:
