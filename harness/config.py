@@ -168,6 +168,7 @@ class TrainConfig(Section):
     processes: int = Field(
         1, ge=1, description="processes that share each batch, one to a GPU (resources.pretrain.gpu)"
     )
+    nodes: int = Field(1, ge=1, description="machines that the processes are spread over; part of no key")
     workers: int = Field(0, ge=0, description="loader threads; changes no result, part of no key")
     checkpoint_minutes: float = Field(10.0, ge=0, description="between checkpoints within an epoch; part of no key")
 

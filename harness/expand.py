@@ -29,7 +29,7 @@ from harness.table_checks import averaged_over, axis_problems, beside_problems, 
 from harness.yaml_source import Source, Where, load_yaml
 from mvmlm.registry import did_you_mean
 
-NO_RESULT = {"resources": True, "train": {"workers", "checkpoint_minutes"}}
+NO_RESULT = {"resources": True, "train": {"workers", "checkpoint_minutes", "nodes"}}
 """Settings that say where and how fast, not what: two cells that differ in nothing else are the same cell."""
 LISTS_OF_COORDINATES = ("tasks", "protocols", "seeds")
 """Lists of the file that give the values of ``task``, ``protocol`` and ``seed``, in that order."""

@@ -20,7 +20,7 @@ SEQUENCES = (list, tuple, Sequence)
 
 
 def name_problems(config: CellConfig) -> list[tuple[tuple[str, ...], str]]:
-    """What no registry knows: (path, what is wrong)."""
+    """What no registry knows, and machines that processes cannot be spread over: (path, what is wrong)."""
     named = {
         ("data", "name"): config.data.name,
         ("method", "name"): config.method.name,
@@ -30,6 +30,9 @@ def name_problems(config: CellConfig) -> list[tuple[tuple[str, ...], str]]:
     }
     problems = [(path, why) for path, value in named.items() if (why := _unknown(path, value))]
     problems += [(("method", key), why) for key, why in _method_options(config)]
+    if config.train.processes % config.train.nodes:
+        said = f"{config.train.processes} processes cannot be spread evenly over {config.train.nodes} machines"
+        problems.append((("train", "nodes"), said))
     if why := _text_problem(config.text.encoder):
         problems.append((("text", "encoder"), why))
     if not _unknown(("data", "name"), config.data.name):

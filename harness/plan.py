@@ -271,11 +271,16 @@ def unplaceable(nodes: list[Node], machines: list[dict[str, float]]) -> dict[str
     """
     reasons: dict[str, str] = {}
     for node in nodes:
-        if not any(all(m.get(k, 0) >= v for k, v in node.resources.items()) for m in machines):
-            best = {k: max((m.get(k, 0) for m in machines), default=0) for k in node.resources}
-            wants = ", ".join(f"{v:g} {k}" for k, v in node.resources.items())
-            has = ", ".join(f"{v:g} {k}" for k, v in best.items())
-            reasons[node.key] = f"{node.stage} wants {wants}; the largest machine has {has}"
+        count = node.runtime.get("nodes", 1)
+        each = {k: v / count for k, v in node.resources.items()}
+        able = sum(all(m.get(k, 0) >= v for k, v in each.items()) for m in machines)
+        if able < count:
+            wants = ", ".join(f"{v:g} {k}" for k, v in each.items())
+            best = {k: max((m.get(k, 0) for m in machines), default=0) for k in each}
+            has = f"the largest machine has {', '.join(f'{v:g} {k}' for k, v in best.items())}"
+            if count > 1:
+                wants, has = f"{count} machines with {wants} each", f"there are {able} such"
+            reasons[node.key] = f"{node.stage} wants {wants}; {has}"
     return reasons
 
 

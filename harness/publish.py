@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.home import Home
 from harness.stages import STAGES, BaselineStage, Context, Node
@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def publish_stage(node: dict, home: Home, git_commit: str, report: Callable[[dict], None]) -> bool:
+def publish_stage(
+    node: dict,
+    home: Home,
+    git_commit: str,
+    report: Callable[[dict], None],
+    together: Callable[..., Any] | None = None,
+) -> bool:
     """Do a stage's work, going on from what an interrupted run left.
 
     Parameters
@@ -24,6 +30,8 @@ def publish_stage(node: dict, home: Home, git_commit: str, report: Callable[[dic
         A :class:`~harness.stages.Node` as plain data.
     report : callable
         Takes what the stage says of its progress.
+    together : callable, optional
+        As `harness.stages.Context` has it.
 
     Returns
     -------
@@ -47,6 +55,7 @@ def publish_stage(node: dict, home: Home, git_commit: str, report: Callable[[dic
             runtime=node["runtime"],
             threads=max(1, int(node["resources"].get("cpu", 1))),
             report=report,
+            together=together,
         )
         return stage.run(context)
 

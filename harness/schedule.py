@@ -165,19 +165,23 @@ def run_stages(
         max_concurrent=max_concurrent,
     )
 
-    def bundle(config: dict) -> PlacementGroupFactory:
-        wants = config["node"]["resources"]
+    def bundles(config: dict) -> PlacementGroupFactory:
+        """One bundle, or one on each of several machines behind an empty one for the stage's own process."""
+        wants, machines = config["node"]["resources"], config["node"]["runtime"].get("nodes", 1)
         said = {
-            "CPU": wants.get("cpu", 0),
-            "GPU": wants.get("gpu", 0),
-            "memory": wants.get("memory_gib", 0) * 2**30,
+            "CPU": wants.get("cpu", 0) / machines,
+            "GPU": wants.get("gpu", 0) / machines,
+            "memory": wants.get("memory_gib", 0) * 2**30 / machines,
         }
-        return PlacementGroupFactory([{k: v for k, v in said.items() if v} or {"CPU": 0.001}])
+        bundle = {k: v for k, v in said.items() if v} or {"CPU": 0.001}
+        if machines == 1:
+            return PlacementGroupFactory([bundle])
+        return PlacementGroupFactory([{}, *[bundle] * machines], strategy="STRICT_SPREAD")
 
     (home.root / "tune").mkdir(parents=True, exist_ok=True)  # shared by all machines, as the home is
     with tempfile.TemporaryDirectory(prefix="run-", dir=home.root / "tune") as scratch:
         Tuner(
-            tune.with_resources(_fresh(run_stage), bundle),
+            tune.with_resources(_fresh(run_stage), bundles),
             tune_config=TuneConfig(
                 search_alg=searcher,
                 num_samples=len(nodes),

@@ -1,7 +1,7 @@
 """What runs on a worker: one stage, from a plain description, into the shared store.
 
 A stage that fails does not raise: it reports its error and a traceback, so that the driver can tell a
-deterministic failure, which no retry mends, from a killed process, which Ray starts again.
+deterministic failure, which no retry mends, from a killed process or a lost machine, after which Ray starts it again.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import os
 import random
 import time
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ray import tune
 
+from harness.across_nodes import MachineLostError, run_across
 from harness.home import Home
 from harness.publish import publish_stage
 from mvmlm.errors import MvmlmError
@@ -35,7 +37,11 @@ def run_stage(config: dict[str, Any]) -> None:
     started = time.perf_counter()
     try:
         prepare_process(node)
-        worked = publish_stage(node, home, config["git_commit"], _Throttled())
+        nodes = node["runtime"].get("nodes", 1)
+        together = partial(run_across, nodes=nodes) if nodes > 1 else None
+        worked = publish_stage(node, home, config["git_commit"], _Throttled(), together)
+    except MachineLostError:
+        raise
     except Exception as error:
         tune.report({"state": "failed", **describe_failure(error, node, home)})
     else:

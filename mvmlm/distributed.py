@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -84,8 +86,33 @@ def _buckets(tensors: list[Tensor]) -> list[list[Tensor]]:
     return buckets
 
 
+@dataclass(frozen=True)
+class Meeting:
+    """Where processes of several machines find each other.
+
+    Attributes
+    ----------
+    address : str
+        ``host:port`` on the machine of the first process.
+    first : int
+        Rank of this machine's first process.
+    size : int
+        Processes of all machines together.
+    """
+
+    address: str
+    first: int
+    size: int
+
+
 def run_processes(
-    work: Callable[..., Any], count: int, arguments: tuple = (), *, threads: int = 1, report: Callable[[dict], None]
+    work: Callable[..., Any],
+    count: int,
+    arguments: tuple = (),
+    *,
+    threads: int = 1,
+    report: Callable[[dict], None],
+    meeting: Meeting | None = None,
 ) -> Any:
     """Run ``work(group, report, *arguments)`` in ``count`` processes of this machine, one to a GPU where there are any.
 
@@ -97,10 +124,12 @@ def run_processes(
         CPU threads of all processes together.
     report : callable
         Gets, here, the dicts that the first process reports.
+    meeting : Meeting, optional
+        Where these processes are part of a group over several machines, each of which calls this.
 
     Returns
     -------
-    What ``work`` returned in the first process.
+    What ``work`` returned in this machine's first process.
 
     Raises
     ------
@@ -117,11 +146,11 @@ def run_processes(
     context = mp.get_context("spawn")
     said = context.Queue()
     with tempfile.TemporaryDirectory() as folder:
-        meeting = str(Path(folder) / "meeting")
+        where = meeting or str(Path(folder) / "meeting")
         each = max(1, threads // count)
         processes = [
-            context.Process(target=_process, args=(work, rank, count, bool(gpus), meeting, each, said, arguments))
-            for rank in range(count)
+            context.Process(target=_process, args=(work, place, count, bool(gpus), where, each, said, arguments))
+            for place in range(count)
         ]
         for process in processes:
             process.start()
@@ -159,19 +188,25 @@ def _listen(processes: list, said: Any, report: Callable[[dict], None]) -> Any:
 
 
 def _process(
-    work: Callable, rank: int, count: int, on_gpu: bool, meeting: str, threads: int, said: Any, arguments: tuple
+    work: Callable,
+    place: int,
+    count: int,
+    on_gpu: bool,
+    where: Meeting | str,
+    threads: int,
+    said: Any,
+    arguments: tuple,
 ) -> None:
+    """One process: the ``place``-th of ``count`` on this machine."""
+    _end_with_parent()
     torch.set_num_threads(threads)
     if on_gpu:
-        torch.cuda.set_device(rank)
-    else:
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    store = dist.FileStore(meeting, count)
-    dist.init_process_group("nccl" if on_gpu else "gloo", store=store, rank=rank, world_size=count, timeout=PATIENCE)
+        torch.cuda.set_device(place)
+    rank, size = _join("nccl" if on_gpu else "gloo", where, place, count)
     try:
-        result = work(Group(rank, count), (lambda told: said.put(("report", told))) if rank == 0 else None, *arguments)
+        result = work(Group(rank, size), (lambda told: said.put(("report", told))) if rank == 0 else None, *arguments)
         dist.barrier()
-        if rank == 0:
+        if place == 0:
             said.put(("result", result))
     except Exception as error:
         known = isinstance(error, MvmlmError)
@@ -182,3 +217,31 @@ def _process(
         os._exit(1)  # the others wait in an exchange that never comes: no orderly end there is
     finally:
         dist.destroy_process_group()
+
+
+def _join(backend: str, where: Meeting | str, place: int, count: int) -> tuple[int, int]:
+    """Meet the others; returns rank and size."""
+    if isinstance(where, Meeting):
+        rank, size = where.first + place, where.size
+        how = {"init_method": f"tcp://{where.address}"}
+    else:
+        rank, size = place, count
+        how = {"store": dist.FileStore(where, count)}
+        if backend == "gloo":
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    dist.init_process_group(backend, rank=rank, world_size=size, timeout=PATIENCE, **how)
+    return rank, size
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone, killed perhaps: nobody else would end it then."""
+    import multiprocessing
+
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    if parent is not None:
+        threading.Thread(target=watch, daemon=True).start()

@@ -68,6 +68,8 @@ class Context:
         Takes a dict of numbers and short strings; shows as progress, and as curves where ``epoch`` is given.
     cache : Path, optional
         A folder that all stages share and that outlives them: what a language model answered.
+    together : callable, optional
+        Runs work in several processes, as `mvmlm.distributed.run_processes` does, where they are on several machines.
     """
 
     config: dict
@@ -78,6 +80,7 @@ class Context:
     threads: int
     report: Callable[[dict], None]
     cache: Path | None = None
+    together: Callable[..., Any] | None = None
 
     def progress(self, done: int, total: int) -> None:
         """Report ``done`` of ``total`` items."""

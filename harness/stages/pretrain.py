@@ -28,7 +28,7 @@ class PretrainStage(Stage):
         from mvmlm.methods import check_trains_text
 
         uses = facts.uses(cell.method.name)
-        train = cell.train.model_dump(mode="json", exclude={"workers", "checkpoint_minutes"})
+        train = cell.train.model_dump(mode="json", exclude={"workers", "checkpoint_minutes", "nodes"})
         config = {
             "method": facts.method_options(cell.method.model_dump(mode="json")),
             "method_version": facts.methods.get(cell.method.name).version,
@@ -61,7 +61,8 @@ class PretrainStage(Stage):
         source = {"source": encoder_source(cell.text.encoder)} if cell.text.trainable else {}
         speed = {"workers": cell.train.workers, "checkpoint_minutes": cell.train.checkpoint_minutes}
         weights = cell.method.model_dump().get("weights")
-        return {**speed, **source, **({"weights": str(Path(weights).absolute())} if weights else {})}
+        nodes = {"nodes": cell.train.nodes} if cell.train.nodes > 1 else {}
+        return {**speed, **source, **nodes, **({"weights": str(Path(weights).absolute())} if weights else {})}
 
     def run(self, context: Context) -> dict:
         from harness.stages.training_run import pretrain

@@ -59,7 +59,8 @@ class SearchStage(Stage):
 
         read = read_paths(cell)
         unread = [path for path in cell.search.space if path not in read]
-        return {**PretrainStage().runtime(cell), "unread": unread}
+        alone = cell.model_copy(update={"train": cell.train.model_copy(update={"nodes": 1})})
+        return {**PretrainStage().runtime(alone), "unread": unread}
 
     def run(self, context: Context) -> dict:
         from harness.stages.search_run import search

@@ -118,7 +118,7 @@ def pretrain(context: Context) -> dict:
     """Train on patients of the training split and save ``model.safetensors``, ``method.json``, ``history.json``."""
     from mvmlm.distributed import ALONE, run_processes
 
-    config = context.config
+    config, together = context.config, context.together or run_processes
     if "search" in context.inputs:
         config = apply_best(config, context.inputs["search"])
     given = (config, context.inputs, context.runtime, context.out, context.work)
@@ -126,7 +126,7 @@ def pretrain(context: Context) -> dict:
     if processes == 1:
         summary = train_and_save(ALONE, context.report, *given)
     else:
-        summary = run_processes(train_and_save, processes, given, threads=context.threads, report=context.report)
+        summary = together(train_and_save, processes, given, threads=context.threads, report=context.report)
     carry_licence(context.inputs["images"], context.out)
     return summary
 

@@ -21,10 +21,10 @@ loss.same_patient loss.temperature loss.learn_temperature train.epochs train.min
 train.weight_decay train.warmup_epochs train.precision train.grad_clip train.augment.flip train.augment.vertical_flip
 train.augment.affine train.augment.rotate train.augment.shift train.augment.scale train.augment.shear
 train.augment.crop train.augment.intensity train.augment.gamma train.augment.erase train.micro_batch train.accumulate
-train.layer_decay train.ema train.compile train.processes train.workers train.checkpoint_minutes search.trials
-search.space search.sampler search.pruner search.startup search.every search.val_fraction search.tasks search.seed
-eval.task eval.protocol eval.fraction eval.representation eval.folds eval.strengths eval.draws eval.finetune.lrs
-eval.finetune.epochs eval.finetune.min_steps eval.finetune.batch_size eval.finetune.patience
+train.layer_decay train.ema train.compile train.processes train.nodes train.workers train.checkpoint_minutes
+search.trials search.space search.sampler search.pruner search.startup search.every search.val_fraction search.tasks
+search.seed eval.task eval.protocol eval.fraction eval.representation eval.folds eval.strengths eval.draws
+eval.finetune.lrs eval.finetune.epochs eval.finetune.min_steps eval.finetune.batch_size eval.finetune.patience
 eval.finetune.weight_decay eval.finetune.warmup_epochs eval.finetune.precision eval.finetune.val_share
 eval.finetune.augment.flip eval.finetune.augment.vertical_flip eval.finetune.augment.affine
 eval.finetune.augment.rotate eval.finetune.augment.shift eval.finetune.augment.scale eval.finetune.augment.shear

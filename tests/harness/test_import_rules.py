@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-RAY_FILES = {"harness/schedule.py", "harness/trainable.py", "harness/searcher.py"}
+RAY_FILES = {"harness/schedule.py", "harness/trainable.py", "harness/searcher.py", "harness/across_nodes.py"}
 MLFLOW_FILES = {"harness/tracking.py"}
 
 

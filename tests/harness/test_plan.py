@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from harness.comparison import check_table
@@ -203,7 +205,7 @@ def test_the_table_above_knows_every_setting():
 
     said = {change.split("=")[0] for change in MOVES}
     resources = {path for path in all_paths() if path.startswith("resources.")}
-    unknown = {"data.name", "data.options", "eval.protocol", "text.trainable", "text.lr_scale"}
+    unknown = {"data.name", "data.options", "eval.protocol", "text.trainable", "text.lr_scale", "train.nodes"}
     elsewhere = ("reports.llm.", "search.", "eval.finetune.")  # test_plan_reports, _search_stage, _finetune_stage
     others = {path for path in all_paths() if path.startswith(elsewhere)}
     left = set(all_paths()) - said - resources - set(OWNED) - unknown - others
@@ -307,6 +309,22 @@ def test_what_no_machine_can_hold_is_named_with_what_the_largest_has():
         "on no single one": "pretrain wants 8 cpu, 1 gpu; the largest machine has 16 cpu, 1 gpu",
     }
     assert set(unplaceable(nodes, [])) == {n.key for n in nodes}
+
+
+def test_what_is_spread_over_machines_needs_as_many_that_can_hold_a_share():
+    machines = [{"cpu": 8, "gpu": 2, "memory_gib": 8}] * 2 + [{"cpu": 64, "gpu": 0, "memory_gib": 64}]
+    spread = {count: replace(node(str(count), gpu=4, cpu=8), runtime={"nodes": count}) for count in (1, 2, 3)}
+    assert unplaceable([*spread.values()], machines) == {
+        "1": "pretrain wants 4 gpu, 8 cpu; the largest machine has 2 gpu, 64 cpu",
+        "3": "pretrain wants 3 machines with 1.33333 gpu, 2.66667 cpu each; there are 2 such",
+    }
+
+
+def test_machines_that_processes_are_spread_over_change_no_key(plan):
+    one, two = (plan({}, "train.processes=2", f"train.nodes={count}") for count in (1, 2))
+    assert one.nodes.keys() == two.nodes.keys()
+    counts = [{n.stage: n.runtime.get("nodes", 1) for n in p.nodes.values()}["pretrain"] for p in (one, two)]
+    assert counts == [1, 2]
 
 
 class FrozenFacts(Facts):

@@ -57,6 +57,10 @@ WRONG = {
         base("train: {precision: fp23}"),
         "3:11: train.precision: is 'fp23'; expected fp32, bf16 or fp16; did you mean 'fp32'?",
     ),
+    "machines that cannot share evenly": (
+        base("train: {processes: 3, nodes: 2}"),
+        "3:25: train.nodes: 3 processes cannot be spread evenly over 2 machines",
+    ),
     "resources of no stage": (base("resources: {pretrian: {gpu: 1}}"), "3:15: resources.pretrian: is no key here; did"),
     "unknown data set": (base("data: {name: phantm}"), "3:10: data.name: unknown data set 'phantm'; did you mean"),
     "unknown reader option": (

@@ -17,13 +17,11 @@ pytestmark = pytest.mark.slow
 RAY = str(Path(sys.executable).with_name("ray"))
 ENV = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
 
-
 def free_port() -> int:
     """A port that nothing listens at now."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return sock.getsockname()[1]
-
 
 @pytest.fixture
 def two_nodes(harness) -> Iterator[str]:
@@ -47,7 +45,6 @@ def two_nodes(harness) -> Iterator[str]:
             node.terminate()
             node.wait(timeout=60)
 
-
 def test_an_ablation_runs_over_two_nodes(harness, two_nodes):
     large = ["--set", "resources.dataset.cpu=2"]
     plan = harness("plan", str(harness.ablation), "--address", two_nodes, *large, **ENV)
@@ -58,3 +55,12 @@ def test_an_ablation_runs_over_two_nodes(harness, two_nodes):
     assert len(harness.stages("pretrain")) == 2 and len(harness.stages("evaluate")) == 10
     cards = [json.loads((p / "card.json").read_text()) for p in harness.stages("pretrain")]
     assert {c["resources"]["cpu"] for c in cards} == {1.0}
+    shared = ["--set", "train.processes=2", "--set", "train.nodes=2", "--set", "resources.pretrain.cpu=2"]
+    both = harness.run("--address", two_nodes, *shared, **ENV)
+    assert both.returncode == 0, both.stdout + both.stderr
+    cards = [json.loads((p / "card.json").read_text()) for p in harness.stages("pretrain")]
+    trained = [c for c in cards if c["config"]["train"]["processes"] == 2]
+    assert len(trained) == 2 and {c["resources"]["cpu"] for c in trained} == {2.0}
+    more = ["--set", "train.processes=3", "--set", "train.nodes=3"]
+    three = harness("plan", str(harness.ablation), "--address", two_nodes, *more, **ENV)
+    assert "pretrain wants 3 machines with" in three.stdout and "there are 2 such" in three.stdout

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from hypothesis import given, settings
@@ -201,12 +206,52 @@ def test_an_error_in_one_process_ends_all_of_them(tmp_path):
 
 
 def vanish(group: Group, report) -> None:
-    import os
     import signal
 
     if group.rank == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     torch.distributed.barrier()
+
+
+def linger(group: Group, report, path: Path) -> None:
+    """Write this process's number and wait."""
+    (path / str(group.rank)).write_text(str(os.getpid()))
+    time.sleep(120)
+
+
+def start_and_wait(path: Path) -> None:
+    """What a process does that will be killed while the ones it started are at work."""
+    run_processes(linger, 2, (path,), threads=2, report=lambda told: None)
+
+
+def test_processes_end_with_the_one_that_started_them(tmp_path):
+    """A worker that is killed must not leave trainings behind that hold its GPUs."""
+    starter = multiprocessing.get_context("spawn").Process(target=start_and_wait, args=(tmp_path,))
+    starter.start()
+
+    def pids() -> list[int]:
+        return [int(p.read_text() or 0) for p in tmp_path.iterdir()]
+
+    assert within(60, lambda: len(pids()) == 2 and all(pids()))
+    starter.kill()
+    starter.join()
+    assert within(20, lambda: not any(map(alive, pids())))
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs and is more than an entry that nobody has asked after."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def within(seconds: float, happened) -> bool:
+    """Whether something comes true in time."""
+    end = time.monotonic() + seconds
+    while not (true := happened()) and time.monotonic() < end:
+        time.sleep(0.1)
+    return true
 
 
 def test_a_killed_process_is_noticed():
