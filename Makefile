@@ -17,7 +17,7 @@ ui: setup
 	$(BIN)/python -m harness ui
 
 test: setup
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TESTS)
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 bench: setup
 	$(BIN)/python -m tests.benchmarks

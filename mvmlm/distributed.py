@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -170,7 +171,7 @@ def _listen(processes: list, said: Any, report: Callable[[dict], None]) -> Any:
             kind, content = said.get(timeout=1.0)
         except Empty:
             kind, content = "nothing", None
-        killed = [p for p in processes if p.exitcode is not None and p.exitcode < 0]
+        killed = _killed(processes, wait=1.0 if kind == "error" else 0.0)
         if killed and kind != "result":  # what the others then say is that it no longer answers
             raise MvmlmError(
                 f"one of {len(processes)} training processes was killed (exit code {killed[0].exitcode}), "
@@ -185,6 +186,16 @@ def _listen(processes: list, said: Any, report: Callable[[dict], None]) -> Any:
         else:
             name, message = content
             raise getattr(errors, name, MvmlmError)(message)
+
+
+def _killed(processes: list, wait: float) -> list:
+    """Processes that a signal ended; an exit may be known a moment after others complain of it [s]."""
+    end = time.monotonic() + wait
+    while not (found := [p for p in processes if p.exitcode is not None and p.exitcode < 0]):
+        if time.monotonic() >= end:
+            break
+        time.sleep(0.02)
+    return found
 
 
 def _process(

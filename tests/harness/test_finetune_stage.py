@@ -64,10 +64,10 @@ def test_rows_without_image_are_the_same_below_both_protocols(plan):
             (f"eval.finetune.{said}", {"finetune", "evaluate"})
             for said in (
                 "lrs=[0.1]",
-                "epochs=3",
+                "epochs=7",
                 "min_steps=7",
                 "batch_size=4",
-                "patience=2",
+                "patience=7",
                 "weight_decay=0.1",
                 "warmup_epochs=0.5",
                 "precision=bf16",
@@ -109,7 +109,7 @@ def test_of_a_method_of_labels_its_own_settings_count_and_not_those_of_its_train
 
 
 def test_the_probe_and_what_stands_below_it_do_not_read_the_settings_of_a_fine_tuning(plan):
-    one, other = plan({}), plan({}, "eval.finetune.epochs=3", "eval.finetune.lrs=[0.5]")
+    one, other = plan({}), plan({}, "eval.finetune.epochs=7", "eval.finetune.lrs=[0.5]")
     assert one.cells[0].stages == other.cells[0].stages
     assert [row.key for row in one.baselines] == [row.key for row in other.baselines]
 
