@@ -291,6 +291,7 @@ class Tracker:
         self.save_cells(cells)
         self.client.set_terminated(self.parent, status)
 
+    @told
     def show_table(self, run_id: str, paths: Iterable[Path]) -> None:
         """Keep an invocation's table and figures beside it, and the table as the description that its page shows."""
         for path in paths:

@@ -27,13 +27,14 @@ def report_invocation(
     Raises
     ------
     MvmlmError
-        When the run is not known, its table cannot be made, or the folder cannot be written.
+        When the run is not known, its table cannot be made, the folder cannot be written, or MLflow does not take the
+        page, which is written then.
     """
     table = comparison(tracker, home, run_id, published)
     folder, stem, store = out / table.spec.ablation, table.spec.profile, Store(home.store)
     files = partial(file_of_cell, store, tracker)
     drawn = write_figures(table, folder / "figures", stem=stem, store=store, files=files)
     page = write_report(gather(tracker, home, run_id, table, drawn), folder / f"{stem}.report.html")
-    tracker.show_table(run_id, [page])
     console.print(f"report  {page}", style="dim", soft_wrap=True)
+    tracker.show_table(run_id, [page])
     return page

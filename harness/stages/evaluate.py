@@ -19,7 +19,7 @@ OF_PROBES = {"folds", "strengths"}
 OF_TRAININGS = OF_PROBES | {"fraction"}
 RISK = "risk"
 OF_RISK_ROWS = {"metadata": {"model", "mask"}, "text": {"model"}, "majority": {"model", "fuse", "mask"}}
-"""Settings of protocol ``risk`` that a row without image does not read: metadata is always Cox, text the hazard layer."""
+"""Settings of ``risk`` that a row without image does not read: metadata is always Cox, text the hazard layer."""
 
 
 class EvaluateStage(Stage):

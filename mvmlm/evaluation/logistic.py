@@ -93,7 +93,7 @@ class LogisticFit:
     def score(self, features: np.ndarray) -> np.ndarray:
         """Probability of the positive class, shape (n,), or of each class, shape (n, K), float64."""
         standard = (np.asarray(features, dtype=np.float64) - self.mean) / self.scale
-        return probabilities(standard @ self.coefficients.T + self.intercept)
+        return probabilities(standard @ self.coefficients.T + self.intercept, self.coefficients.ndim > 1)
 
     def of_each_class(self, classes: Sequence, tell: Callable[[np.ndarray], Any]) -> Any:
         """What there is to tell of the coefficients; of each class's, by its name, where there are ``classes``."""
@@ -113,11 +113,11 @@ class LogisticFit:
         }
 
 
-def probabilities(logits: np.ndarray) -> np.ndarray:
-    """Of the positive class, from logits (n,), or of each class, from those (n, K)."""
+def probabilities(logits: np.ndarray, classes: bool | int) -> np.ndarray:
+    """Of the positive class, or of each of several ``classes``, which are the last axis of the logits."""
     from scipy.special import expit, softmax
 
-    return expit(logits) if logits.ndim == 1 else softmax(logits, axis=1)
+    return softmax(logits, axis=-1) if classes else expit(logits)
 
 
 def fit_and_score(
@@ -152,8 +152,8 @@ def fit_logistic(
     """Standardise, choose the strength by mean AUC over folds of patients, fit on all rows.
 
     It is given training rows only. Mean and spread are taken once, over all of them, before folding: they
-    know no label. Equal AUCs go to the stronger penalty. Of classes it is the multinomial regression, and the AUC of a
-    fold is the macro AUC over the classes that both its sides hold.
+    know no label. Equal AUCs go to the stronger penalty. Of classes it is the multinomial regression, the AUC of a
+    fold is the macro AUC over the classes that both its sides hold, and equal ones go to the lower held-out log loss.
 
     Parameters
     ----------
@@ -179,8 +179,8 @@ def fit_logistic(
         basis, _ = np.linalg.qr(standard.T)
         standard = standard @ basis
     design = Design.of(standard)
-    cv_auc, without, held, folds = _cross_validate(design, labels, patients, options, seed, classes)
-    strength, chosen_by = _choose(cv_auc, options.strengths)
+    folds = _cross_validate(design, labels, patients, options, seed, classes)
+    strength, chosen_by = _choose(folds, options.strengths, classes)
     weights = minimise(design, labels, np.ones((len(labels), 1), bool), np.array([strength]), classes=classes)[..., 0]
     coefficients, intercept = weights[:, :-1], weights[:, -1]
     if basis is not None:
@@ -189,52 +189,87 @@ def fit_logistic(
         intercept = np.where(np.isin(np.arange(classes), labels), intercept, -np.inf)
     else:
         coefficients, intercept = coefficients[0], float(intercept[0])
-    out_of_fold = probabilities(held[:, options.strengths.index(strength)]) if folds else None
     return LogisticFit(
-        mean, scale, coefficients, intercept, strength, chosen_by, cv_auc, folds, without, out_of_fold
+        mean=mean,
+        scale=scale,
+        coefficients=coefficients,
+        intercept=intercept,
+        strength=strength,
+        chosen_by=chosen_by,
+        cv_auc=folds.auc,
+        folds=folds.count,
+        folds_without=folds.without,
+        out_of_fold=folds.likely[:, options.strengths.index(strength)] if folds.count else None,
     )
 
 
-def _choose(cv_auc: dict[float, float], strengths: Sequence[float]) -> tuple[float, str]:
-    """Strength and why; ``cv_auc`` runs from the strongest, so that the first best is the strongest best."""
+@dataclass(frozen=True, eq=False)
+class _Folds:
+    """What cross-validation found; ``likely`` are held-out probabilities, shape (n, S) or (n, S, K)."""
+
+    count: int = 0
+    auc: dict[float, float] = field(default_factory=dict)
+    loss: dict[float, float] = field(default_factory=dict)
+    without: dict[int, int] = field(default_factory=dict)
+    likely: np.ndarray | None = None
+
+
+def _choose(folds: _Folds, strengths: Sequence[float], classes: int) -> tuple[float, str]:
+    """Strength and why; ``folds.auc`` runs from the strongest, so that the first best is the strongest best.
+
+    Of classes the held-out log loss tells equal AUCs apart: under a penalty that orders all rows well, the commonest
+    class may yet be the most probable one of every row.
+    """
     if len(strengths) == 1:
         return strengths[0], "given"
-    if not cv_auc:
+    if not folds.auc:
         return DEFAULT_STRENGTH, "default"
-    return max(cv_auc, key=cv_auc.__getitem__), "cross-validation"
+    return max(folds.auc, key=lambda s: (folds.auc[s], -folds.loss[s] if classes else 0.0)), "cross-validation"
 
 
 def _cross_validate(
     design: Design, labels: np.ndarray, patients: np.ndarray, options: ProbeOptions, seed: int, classes: int
-) -> tuple[dict[float, float], dict[int, int], np.ndarray | None, int]:
-    """Mean held-out AUC of each strength, `LogisticFit.folds_without`, held-out logits (n, S) or (n, S, K), and folds.
+) -> _Folds:
+    """Every strength on every fold; none where there is nothing to choose by.
 
-    Folds are so few that two classes at least have patients in each of them; 0 where there is nothing to choose by.
+    Folds are so few that two classes at least have patients in each of them.
     """
     sizes = sorted(len(members) for members in by_label(patients, labels))
-    folds = min(options.folds, sizes[-2] if len(sizes) > 1 else 0)
-    if folds < 2 or len(options.strengths) == 1:
-        return {}, {}, None, 0
-    fold, strengths = patient_folds(patients, labels, folds, seed), options.strengths
-    fitted = np.repeat(fold[:, None] != np.arange(folds), len(strengths), axis=1)
-    weights = minimise(design, labels, fitted, np.tile(strengths, folds), classes=classes)
-    weights = weights.reshape(*weights.shape[:2], folds, len(strengths))
+    count = min(options.folds, sizes[-2] if len(sizes) > 1 else 0)
+    if count < 2 or len(options.strengths) == 1:
+        return _Folds()
+    fold, strengths = patient_folds(patients, labels, count, seed), options.strengths
+    fitted = np.repeat(fold[:, None] != np.arange(count), len(strengths), axis=1)
+    weights = minimise(design, labels, fitted, np.tile(strengths, count), classes=classes)
+    weights = weights.reshape(*weights.shape[:2], count, len(strengths))
     logits = np.empty((len(labels), len(strengths), len(weights)))
-    values, without = np.empty((folds, len(strengths))), {}
-    for number in range(folds):
+    values, without = np.empty((count, len(strengths))), {}
+    for number in range(count):
         held = fold == number
         logits[held] = np.einsum("nd,cds->nsc", design.exact[held], weights[:, :, number], optimize=True)
         there = np.intersect1d(labels[held], labels[~held])
         for k in np.setdiff1d(labels, there).tolist():
             without[k] = without.get(k, 0) + 1
         values[number] = [_held_auc(labels[held], logits[held, s], there) for s in range(len(strengths))]
-    mean_auc = dict(zip(strengths, values.mean(axis=0).tolist(), strict=True))
-    return mean_auc, dict(sorted(without.items())), logits if classes else logits[..., 0], folds
+    likely = probabilities(logits if classes else logits[..., 0], classes)
+    return _Folds(
+        count,
+        dict(zip(strengths, values.mean(axis=0).tolist(), strict=True)),
+        dict(zip(strengths, _log_loss(labels, likely).tolist(), strict=True)) if classes else {},
+        dict(sorted(without.items())),
+        likely,
+    )
+
+
+def _log_loss(labels: np.ndarray, likely: np.ndarray) -> np.ndarray:
+    """Of class probabilities (n, S, K), shape (S,); of a class that was not there to be fitted, that of 1e-12."""
+    right = likely[np.arange(len(labels)), :, labels]
+    return -np.log(np.maximum(right, 1e-12)).mean(axis=0)
 
 
 def _held_auc(labels: np.ndarray, logits: np.ndarray, there: np.ndarray) -> float:
     """AUC of logits (n, 1), or the mean over the classes that are ``there`` of each one's against all others."""
     if logits.shape[1] == 1:
         return auc(labels, logits[:, 0])
-    likely = probabilities(logits)
+    likely = probabilities(logits, True)
     return float(np.mean([auc(labels == k, likely[:, k]) for k in there]))

@@ -31,6 +31,8 @@ NEVER = -1e4
 #: Numbers of one array of logits, at most: with more rows, fewer problems are solved at once.
 BLOCK = 2**24
 TINY = np.float32(1e-30)
+#: Curvature along a step, relative to the preconditioner's, that single precision can tell from none.
+ROUNDING = np.float32(1e-6)
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,7 +208,7 @@ def _newton(
         gradient = design.exact.T @ ((likely - link.target) * problems.share) + problems.penalty * problems.weights
         size = np.sqrt((gradient**2).sum(axis=(0, 1)))
         found[..., problems.place] = problems.weights
-        going = size > TOLERANCE
+        going = ~(size <= TOLERANCE)
         if not going.any():
             return found
         problems, likely, gradient = problems.those(going), likely[..., going], gradient[..., going]
@@ -240,25 +242,29 @@ def _direction(
     rest = -(design.axes.T @ gradient.astype(np.float32))
     step = np.zeros_like(rest)
     along = _eased(rest, mixes, scale)
-    slope = (rest * along).sum(axis=(0, 1))
+    slope = extent = (rest * along).sum(axis=(0, 1))
     left = np.arange(len(goal))
-    for _ in range(MOST_TURNS):
+    for turn in range(MOST_TURNS):
         bent = link.bent(likely, design.turned @ along) * share
         bent = design.turned.T @ bent + penalty * along
-        length = slope / np.maximum((along * bent).sum(axis=(0, 1)), TINY)
+        steepness = (along * bent).sum(axis=(0, 1))
+        # A direction that is bent by no more than rounding is not followed, but for the gradient itself.
+        sound = steepness > ROUNDING * extent
+        length = np.where(sound, slope / np.where(sound, steepness, 1), turn == 0).astype(np.float32)
         step[..., left] += length * along
         rest = rest - length * bent
-        going = np.sqrt((rest**2).sum(axis=(0, 1))) > goal[left]
+        going = sound & (np.sqrt((rest**2).sum(axis=(0, 1))) > goal[left])
         if not going.all():
             left = left[going]
             if not len(left):
                 break
-            likely, share, penalty, mixes, scale, rest, along, slope = (
-                a[..., going] for a in (likely, share, penalty, mixes, scale, rest, along, slope)
+            likely, share, penalty, mixes, scale, rest, along, slope, extent = (
+                a[..., going] for a in (likely, share, penalty, mixes, scale, rest, along, slope, extent)
             )
         eased = _eased(rest, mixes, scale)
         before, slope = slope, (rest * eased).sum(axis=(0, 1))
         along = eased + slope / before * along
+        extent = slope + (slope / before) ** 2 * extent
     return (design.axes @ step).astype(np.float64)
 
 
@@ -268,9 +274,10 @@ def _preconditioner(design: Design, curvature: np.ndarray, penalty: np.ndarray) 
     What it leaves out is that rows far out along an axis may be bent more, or less, than others.
     """
     values, mixes = np.linalg.eigh(np.moveaxis(curvature, -1, 0))
-    # Adding one number to the logits of all classes bends nothing, and must not be divided by zero.
-    values = np.maximum(values, np.maximum(1e-5 * values[:, -1:], TINY)).T
-    scale = design.spread[:, None] * values[:, None] + penalty
+    least = np.maximum(1e-5 * values[:, -1:], TINY)
+    scale = design.spread[:, None] * np.maximum(values, least).T[:, None] + penalty
+    # One number more in all logits bends nothing, and no penalty holds an intercept: what is not bent stays.
+    scale[:, -1][(values < least).T] = np.inf
     return np.moveaxis(mixes, 0, -1), scale
 
 

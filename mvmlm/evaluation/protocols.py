@@ -89,7 +89,7 @@ def read_draws(path: Path) -> dict[str, np.ndarray]:
     """
     fields = np.load(path)
     if fields.dtype.names is None:
-        raise DataError(f"{path}: draws of an earlier version, which do not say of what metric: evaluate this cell again")
+        raise DataError(f"{path}: draws of an earlier version, without the metric's name: evaluate this cell again")
     return {name: fields[name] for name in fields.dtype.names}
 
 

@@ -97,13 +97,18 @@ class Browser:
             time.sleep(0.25)
         return text
 
+    def becomes(self, script: str) -> bool:
+        """Whether a piece of JavaScript gives something true within a few seconds: styles may lag behind a switch."""
+        return any(self.value(script) or time.sleep(0.1) for _ in range(30))
+
     def resize(self, width: int, height: int = 900) -> None:
         """Another window [px]."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
-    def prefer(self, scheme: str) -> None:
-        """``light`` or ``dark``."""
-        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    def prefer(self, scheme: str = "light", medium: str = "screen") -> None:
+        """``light`` or ``dark``, on ``screen`` or in ``print``."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.call("Emulation.setEmulatedMedia", media=medium, features=features)
 
     def press(self, key: str) -> None:
         """A key down and up: ``Tab``, ``Enter``."""
@@ -120,6 +125,7 @@ class Browser:
 
     def pdf(self) -> bytes:
         """The page as it is printed."""
+        self.prefer(medium="print")
         said = self.call("Page.printToPDF", preferCSSPageSize=True, printBackground=False)
         return base64.b64decode(said["data"])
 

@@ -9,14 +9,22 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from harness.figures.chosen import Drawn
+from harness.home import Home
+from harness.plan import build_plan
 from harness.report.sources import Sources
+from harness.stages import Node
 from harness.store import Store
 from harness.tables import build_table
+from harness.tracking import Tracker
 from mvmlm.evaluation.judge import Terms, judge
+from mvmlm.evaluation.protocols import write_draws
+from tests.harness.ablation_files import expander
 from tests.harness.figures.stored import publish, stored
 from tests.harness.table_cells import grid, no_image, spec
+from tests.harness.test_comparison import SPEC, record
 
 ARM = "method.tokens"
 IMAGES = "i0"
@@ -113,3 +121,26 @@ def made_up(root: Path, frame: pd.DataFrame | None = None, **changes) -> Sources
         "stages": keys,
     }
     return Sources(**{**found, **changes})
+
+
+def recorded(folder: Path) -> tuple[Home, Tracker, str]:
+    """Two methods as if they had been trained and recorded, and the id of their parent run."""
+    home = Home(folder / "home")
+    expansion = expander(folder)(yaml.safe_dump(SPEC, sort_keys=False))
+    plan = build_plan(expansion.cells)
+    for node in plan.nodes.values():
+
+        def produce(out: Path, node: Node = node) -> dict:
+            if node.stage == "pretrain":
+                losses = [{"epoch": epoch, "loss": 3.0 / epoch} for epoch in (1, 2, 3)]
+                (out / "history.json").write_text(json.dumps(losses))
+            if node.stage != "evaluate":
+                return {"measures": {"hallucinated": 0.02}} if node.stage == "reports" else {}
+            numbers = {"auc@breast": 0.75, "n": 20}
+            (out / "metrics.json").write_text(json.dumps(numbers))
+            (out / "details.json").write_text(json.dumps(details()))
+            write_draws(out / "draws.npy", {"auc@breast": np.linspace(0.7, 0.8, 50)})
+            return {"metrics": numbers}
+
+        Store(home.store).publish({**vars(node)}, produce)
+    return home, *record(plan, expansion.header(), home)
