@@ -9,5 +9,6 @@
 ``data``        the data card: which data, under which licence, how many patients and images
 ``provenance``  settings, command, code and packages
 ``page``        the page itself
+``invocation``  from an invocation in MLflow to its page
 ==============  ==================================================================================
 """

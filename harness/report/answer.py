@@ -122,7 +122,9 @@ def _slopes(table: ComparisonTable) -> Iterator[str]:
         for t in shown[:CLAIMS]
     ]
     more = f"; {plural(len(shown) - CLAIMS, 'more slope')} under the table" if len(shown) > CLAIMS else ""
-    yield f"{metric} along {axis} {'; '.join(told)}{more}; {len(tested) - len(shown)} of {len(tested)} show no slope."
+    flat = len(tested) - len(shown)
+    rest = f"; {flat} of {plural(len(tested), 'slope')} {'is' if flat == 1 else 'are'} not shown to differ from none"
+    yield f"{metric} along {axis} {'; '.join(told)}{more}{rest if flat else ''}."
 
 
 def _differences(table: ComparisonTable, tested: Sequence[Found]) -> Iterator[str]:

@@ -196,6 +196,12 @@ def test_a_slope_that_was_asked_for_comes_first():
     frame["draws"] = [value + one for value, one in zip(frame[METRIC], noise)]
     found = said(table_of(frame, compare={"trend": "method.tokens"}))
     assert found.startswith("AUC per breast along tokens rises in mass 100 % (+0.050 a doubling, 95 % interval")
+    assert "not shown to differ from none" not in found
+
+
+def test_slopes_that_are_not_shown_are_counted():
+    found = said(table_of(grid(), compare={"trend": "method.tokens"}))
+    assert found.startswith(("AUC per breast along tokens rises in", "AUC per breast shows no slope along tokens (6"))
 
 
 @given(st.floats(1e-12, 1.0))
