@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.environment import code_digest
 from harness.home import Home
 from harness.stages import STAGES, BaselineStage, Context, Node
 from harness.store import Store
@@ -60,7 +59,7 @@ def publish_stage(
         )
         return stage.run(context)
 
-    worked = store.publish(node, produce, git_commit=git_commit, code=code_digest())
+    worked = store.publish(node, produce, git_commit=git_commit)
     shutil.rmtree(home.work / node["key"], ignore_errors=True)
     return worked
 

@@ -10,7 +10,6 @@ from harness.stages.pretrain import PretrainStage
 from harness.stages.reports import ReportsStage
 from harness.stages.search import SearchStage
 from harness.stages.text import TextStage
-from harness.stages.text_features import TextFeaturesStage
 
 STAGES: dict[str, Stage] = {
     stage.name: stage
@@ -23,7 +22,6 @@ STAGES: dict[str, Stage] = {
         PretrainStage(),
         FineTuneStage(),
         FeaturesStage(),
-        TextFeaturesStage(),
         EvaluateStage(),
     )
 }

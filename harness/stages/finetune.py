@@ -27,7 +27,6 @@ class FineTuneStage(Stage):
     """
 
     name = "finetune"
-    version = 2
 
     def config(self, cell: CellConfig, facts: Facts) -> dict:
         said = {

@@ -45,16 +45,13 @@ def run(
         breasts, task, fraction=fraction, seed=seed, has_features=_has_features(features, breasts)
     )
     train, test = cohort.train, cohort.test
-    fit, scores = fit_and_score(
-        features[train["row"]], train, features[test["row"]], options, seed, len(task.classes)
-    )
+    fit, scores = fit_and_score(features[train["row"]], train, features[test["row"]], options, seed)
     return score_test(
         cohort,
         task,
         scores,
         draws=options.draws,
         interval=options.interval,
-        reference=fit.out_of_fold,
         details={
             "protocol": "linear_probe",
             "fraction": fraction,
