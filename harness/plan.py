@@ -215,11 +215,13 @@ class _NodeMaker:
 def stage_resources(config: CellConfig, stage: str) -> dict[str, float]:
     """``cpu``, ``gpu`` and ``memory_gib`` of a stage, from the ``resources`` section.
 
-    A search is given what a training is given, but for its processes: a trial is trained by one.
+    A search is given what a training is given on one machine, and one process's GPU: a trial is trained by one.
     """
     said = getattr(config.resources, "pretrain" if stage == "search" else stage)
     if stage == "search":
-        said = said.model_copy(update={"gpu": said.gpu / config.train.processes})
+        train = config.train
+        share = {"cpu": said.cpu / train.nodes, "memory_gib": said.memory_gib / train.nodes}
+        said = said.model_copy(update={**share, "gpu": said.gpu / train.processes})
     return {k: v for k, v in said.model_dump().items() if v}
 
 

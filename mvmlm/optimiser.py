@@ -49,7 +49,7 @@ def learning_rate(step: int, steps_per_epoch: int, config: TrainConfig) -> float
 
 
 class MovingAverage:
-    """Exponential moving average of a method's weights and running statistics, which `swapped` puts in their place.
+    """Exponential moving average of a method's weights and running statistics; `swap` puts it in their place.
 
     Parameters
     ----------

@@ -190,7 +190,10 @@ class Loop:
         return learning_rate(len(self.history) * self.steps + number, self.steps, self.config)
 
     def validate(self, data: BreastData) -> float:
-        """Mean loss over the validation breasts, without augmentation, with the weights that would be kept."""
+        """Mean loss over the validation breasts, without augmentation, with the weights that would be kept.
+
+        Each process takes its share of the batches.
+        """
         self.method.eval()
         if self.average:
             self.average.swap(self.method)
@@ -199,16 +202,19 @@ class Loop:
             return data.batch(part).to(self.device)
 
         batches = data.order(self.config.batch_size, None)
-        losses = [self.step.evaluate(rows, data.relations(rows).to(self.device), take) for rows in batches]
+        mine = batches[self.group.rank :: self.group.size]
+        losses = [self.step.evaluate(rows, data.relations(rows).to(self.device), take) for rows in mine]
         if self.average:
             self.average.swap(self.method)
-        return self.group.agreed(sum(losses) / len(losses), self.device)
+        total = torch.tensor([sum(losses)], dtype=torch.float64, device=self.device)
+        self.group.add([total])
+        return float(total) / len(batches)
 
     def close_epoch(self, record: dict) -> None:
         """Keep the record, the weights where they are the best so far, and a checkpoint."""
         self.history.append(record)
         if self.config.patience and (self.best is None or record["val_loss"] < self.best["val_loss"]):
-            self.best = {**self._kept(), "val_loss": record["val_loss"], "epoch": record["epoch"]}
+            self.best = {"method": self._kept(), "val_loss": record["val_loss"], "epoch": record["epoch"]}
         self._save()
 
     def ended(self) -> bool:
@@ -230,12 +236,9 @@ class Loop:
         return Trained(self.history, self.step.notes, self.step.micro_batch, kept)
 
     def _kept(self) -> dict:
-        if self.average:
-            self.average.swap(self.method)
-        weights = copy.deepcopy(self.method.state_dict())
-        if self.average:
-            self.average.swap(self.method)
-        return {"method": weights}
+        """A copy of the weights that would be kept: the average where there is one."""
+        average = self.average.average if self.average else {}
+        return copy.deepcopy({**self.method.state_dict(), **average})
 
     def _finite(self, what: str, value: float, epoch: int, number: int, rows: np.ndarray) -> None:
         if not math.isfinite(value):

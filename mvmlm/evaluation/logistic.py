@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -113,6 +114,7 @@ def fit_and_score(
     """
     from threadpoolctl import threadpool_limits
 
+    importlib.import_module("sklearn.linear_model")  # a library that is loaded under the limit is not held to it
     patients = train["patient_id"].to_numpy().astype(str)
     with threadpool_limits(options.threads):
         fit = fit_logistic(train_features, train["label"].to_numpy(), patients, options, seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -43,13 +44,13 @@ class DualEncoder(Method):
             raise ConfigError(f"method {cls.__name__} needs text and a loss section")
         return cls(options, shapes, loss)
 
+    @abstractmethod
     def image_head(self, options: Any, encoder: ImageEncoder) -> nn.Module:
         """What makes tokens (B, N, D) and an embedding (B, E) of positions (B, H·W, C)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def text_head(self, options: Any, shapes: Shapes) -> nn.Module:
         """What makes an embedding (B, E) of token states (B, L, D) and their mask (B, L)."""
-        raise NotImplementedError
 
     def encode_image(self, images: Tensor) -> tuple[Tensor, Tensor]:
         maps = self.encoder(images.flatten(0, 1))

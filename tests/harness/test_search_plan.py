@@ -114,3 +114,10 @@ def test_a_search_that_never_ran_is_taken_for_its_trainings(plan):
     past = SimpleNamespace(kind=kinds["search"], seconds=13.0)
     assert estimates(SimpleNamespace(cards=lambda: [trained, past]), nodes)[kinds["search"]] == 13.0
     assert kinds["search"] not in estimates(SimpleNamespace(cards=list), nodes)
+
+
+def test_of_a_training_over_machines_a_search_is_given_what_one_machine_has(plan):
+    spread = ("resources.pretrain={cpu: 16, gpu: 4, memory_gib: 64}", "train.processes=4", "train.nodes=2")
+    given = {node.stage: node for node in plan({}, *spread, base=SEARCHED).nodes.values()}
+    assert given["search"].resources == {"cpu": 8.0, "gpu": 1.0, "memory_gib": 32.0}
+    assert given["search"].runtime.get("nodes", 1) == 1 and given["pretrain"].runtime["nodes"] == 2

@@ -166,11 +166,13 @@ def together(group: Group, report, name: str, folder: str, precision: str = "fp3
 
 @pytest.mark.parametrize("name", ["mvmlm", "supervised"])
 def test_two_processes_train_as_one_with_the_whole_batch(name, tmp_path):
-    losses, weights = together(ALONE, None, name, tmp_path / "one")
+    alone: list[dict] = []
     told: list[dict] = []
+    losses, weights = together(ALONE, alone.append, name, tmp_path / "one")
     both, shared = run_processes(together, 2, (name, tmp_path / "two"), threads=2, report=told.append)
     assert both == pytest.approx(losses, rel=1e-4)
     assert [r["epoch"] for r in told] == [1, 2]
+    assert [r["val_loss"] for r in told] == pytest.approx([r["val_loss"] for r in alone], rel=1e-4)
     for key, value in weights.items():
         np.testing.assert_allclose(shared[key], value, rtol=1e-2, atol=2e-4, err_msg=key)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -277,3 +280,24 @@ def test_cells_of_different_seeds_and_fractions_share_their_bootstrap():
     features = features_for(breasts, width=1, signal=3.0)
     first, second = probe(features, breasts, seed=0), probe(features, breasts, seed=5, fraction=0.5)
     np.testing.assert_array_equal(first.draws, second.draws)
+
+
+def test_the_very_first_fit_of_a_process_keeps_to_its_threads():
+    """Libraries that are loaded under a limit are not held to it, and the order of a sum depends on the threads."""
+    code = (
+        "import threadpoolctl\n"
+        "from mvmlm.evaluation import logistic\n"
+        "from tests.mvmlm.evaluation.synthetic import breast_table, features_for\n"
+        "fit, seen = logistic.fit_logistic, []\n"
+        "def spy(*given):\n"
+        "    found = fit(*given)\n"
+        "    seen.extend(pool['num_threads'] for pool in threadpoolctl.threadpool_info())\n"
+        "    return found\n"
+        "logistic.fit_logistic = spy\n"
+        "b = breast_table()\n"
+        "b['label'], x = b['mass'].astype(bool), features_for(b)\n"
+        "logistic.fit_and_score(x, b, x, logistic.ProbeOptions(), 0)\n"
+        "assert len(seen) > 1 and set(seen) == {1}, seen\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
