@@ -20,7 +20,7 @@ FUSIONS = ("logits", "features", "single")
 
 @METHODS.register("supervised")
 class Supervised(Method):
-    """Binary cross-entropy on the labels that the cell's fraction grants.
+    """Cross-entropy on the labels that the cell's fraction grants: binary, or of classes.
 
     ``fusion`` is how two views make one decision: ``logits``, the mean of the views' logits; ``features``, one linear
     layer on both views' features side by side, the one view there is standing for both; ``single``, each view by
@@ -44,9 +44,9 @@ class Supervised(Method):
         if options.fusion not in FUSIONS:
             hint = did_you_mean(options.fusion, FUSIONS)
             raise ConfigError(f"method.fusion is {options.fusion!r}{hint}; known: {', '.join(FUSIONS)}")
-        self.fusion = options.fusion
+        self.fusion, self.classes = options.fusion, shapes.classes
         self.encoder = ImageEncoder(options, shapes.image_size)
-        self.head = nn.Linear(self.encoder.channels * (2 if self.fusion == "features" else 1), 1)
+        self.head = nn.Linear(self.encoder.channels * (2 if self.fusion == "features" else 1), self.classes or 1)
 
     @classmethod
     def build(cls, options: Options, shapes: Shapes, loss: dict | None = None) -> Supervised:
@@ -62,24 +62,29 @@ class Supervised(Method):
         if self.fusion == "features":
             alone = ~batch.view_mask.all(dim=1)
             features = torch.where(alone[:, None, None], features.sum(dim=1, keepdim=True), features)
-            return {"logits": whole_precision(self.head(features.flatten(1)))}
-        return {"logits": whole_precision(self.head(features).squeeze(-1))}
+            features = features.flatten(1)[:, None]
+        logits = whole_precision(self.head(features))
+        return {"logits": logits if self.classes else logits.squeeze(-1)}
 
     def objective(self, outputs: dict[str, Tensor], batch: Batch) -> tuple[Tensor, dict[str, float]]:
         logits, there = outputs["logits"], batch.view_mask
         known = ~torch.isnan(batch.labels) & there.any(dim=1)
         if self.fusion == "single":
             counted = there & known[:, None]
-            labels = batch.labels[:, None].expand_as(logits)[counted]
+            labels = batch.labels[:, None].expand_as(there)[counted]
             return _cross_entropy(logits[counted], labels, logits)
         if self.fusion == "logits":
-            shown = there.to(logits.dtype)
+            shown = there.to(logits.dtype).reshape(*there.shape, *[1] * (logits.ndim - 2))
             logits = ((logits * shown).sum(dim=1) / shown.sum(dim=1).clamp(min=1.0))[:, None]
         return _cross_entropy(logits[known, 0], batch.labels[known], logits)
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor, all_logits: Tensor) -> tuple[Tensor, dict[str, float]]:
+    """Of logits (n,) and labels 0 or 1, or of logits (n, K) and class indices."""
     if not len(logits):
         return all_logits.sum() * 0.0, {}
+    if logits.ndim == 2:
+        right = (logits.argmax(dim=1) == labels).float().mean()
+        return F.cross_entropy(logits, labels.long()), {"accuracy": float(right)}
     right = ((logits > 0) == (labels > 0.5)).float().mean()
     return F.binary_cross_entropy_with_logits(logits, labels), {"accuracy": float(right.detach())}

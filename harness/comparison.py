@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Sequence
-from functools import cache
+from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from harness.entries import CellRef
 from harness.home import Home
 from harness.recorder import measures_of
+from harness.shared import shared_of
+from harness.stats.delong import Components, read_components
 from harness.store import Card, Store
 from harness.table_model import ComparisonTable, TableSpec, stage_of
 from harness.tables import build_table
-from harness.tracking import Tracker, metric_key
-from mvmlm.errors import ConfigError
+from harness.tracking import Tracker, TrackingError, metric_key
+from harness.wording import plain
+from mvmlm.errors import ConfigError, DataError
+from mvmlm.evaluation.protocols import read_draws
 from mvmlm.registry import did_you_mean
 
 if TYPE_CHECKING:
@@ -29,27 +36,37 @@ FIELDS = ("key", "baseline", "status", "error", "run_id")
 
 
 def write_comparison(
-    console: Console, tracker: Tracker, home: Home, run_id: str, out: Path = Path("results")
+    console: Console,
+    tracker: Tracker,
+    home: Home,
+    run_id: str,
+    out: Path = Path("results"),
+    published: Path | None = None,
 ) -> list[Path]:
     """Print the table of an invocation and write it to ``<out>/<ablation>/<profile>.*``.
 
     Returns
     -------
     list of Path
-        The files: Markdown, LaTeX, CSV, HTML, a figure where the rows are one numeric axis, and the page of reports.
+        The files: Markdown, LaTeX, CSV, HTML, figures as PDF and PNG, and the page of reports.
     """
-    from harness.figure import write_figure
+    from harness.figures.chosen import write_figures
     from harness.render import write_all
     from harness.render.terminal import print_table
     from harness.report_page import write_report_page
 
-    table = comparison(tracker, home, run_id)
+    table = comparison(tracker, home, run_id, published)
     folder = out / table.spec.ablation
     paths = write_all(table, folder, stem=table.spec.profile)
-    paths += write_figure(table, folder, stem=table.spec.profile)
     print_table(table, console)
     suffixes = ", ".join(p.suffix.lstrip(".") for p in paths)
     console.print(f"table   {folder}/{table.spec.profile}.*  ({suffixes})", style="dim")
+    store = Store(home.store)
+    files = partial(file_of_cell, store, tracker)
+    drawn = write_figures(table, folder / "figures", stem=table.spec.profile, store=store, files=files)
+    for line in drawn.lines():
+        console.print(line, style="dim")
+    paths += drawn.paths
     keys = [key for stages in tracker.cells_of(run_id)["stages"] for key in json.loads(stages)]
     page = folder / f"{table.spec.profile}.reports.html"
     if write_report_page(home, keys, page, question=table.spec.question, simulated=table.spec.simulated):
@@ -58,17 +75,30 @@ def write_comparison(
     return paths
 
 
-def comparison(tracker: Tracker, home: Home, run_id: str) -> ComparisonTable:
+def comparison(tracker: Tracker, home: Home, run_id: str, published: Path | None = None) -> ComparisonTable:
     """The comparison table of one invocation.
 
     Parameters
     ----------
     run_id : str
         The invocation's parent run in MLflow.
+    published : Path, optional
+        A folder of published numbers to show below ours.
     """
+    from harness.published import read_published
+    from harness.published_rows import with_published
+
+    literature = read_published(published) if published else None
     said = tracker.spec_of(run_id)
     beside = said["table"].get("beside") or ()
-    return _table(cells(tracker, home, run_id, said["ablation"], beside), said)
+    frame = cells(tracker, home, run_id, said["ablation"], said["table"]["metric"], beside)
+    table = _table(frame, said)
+    if literature is None:
+        return table
+    ours = frame[frame["baseline"].isna()]
+    shared = [c for c in said["coordinates"] if c in ours and c not in (*table.spec.rows, *table.spec.columns)]
+    fixed = {c: values.pop() for c in shared if len(values := {plain(v) for v in ours[c]}) == 1}
+    return with_published(table, literature, fixed)
 
 
 def check_table(plan: Plan, spec: dict) -> None:
@@ -119,18 +149,24 @@ def _table(frame: pd.DataFrame, said: dict) -> ComparisonTable:
         releasable=said.get("releasable", ""),
         notes=list(dict.fromkeys(note for notes in frame["notes"] for note in notes)),
         beside=said["table"].get("beside") or (),
+        compare=said["table"].get("compare") or {},
+        digits=said["table"].get("digits") or 3,
     )
     return build_table(rows, below, spec, coordinates=said["coordinates"])
 
 
-def cells(tracker: Tracker, home: Home, run_id: str, ablation: str, beside: Sequence[str] = ()) -> pd.DataFrame:
-    """Cells of an invocation with their coordinates, metrics and bootstrap draws as columns, measures in one of dicts.
+def cells(
+    tracker: Tracker, home: Home, run_id: str, ablation: str, metric: str, beside: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Cells of an invocation: coordinates, metrics and the bootstrap draws of one as columns, measures in one of dicts.
 
     A cell that the invocation did not see the end of (its driver was killed, say) is looked up among the
     ablation's other runs.
 
     Parameters
     ----------
+    metric : str
+        Whose draws.
     beside : sequence of str
         Measures to look for in MLflow where this store has no card that tells them.
     """
@@ -153,7 +189,10 @@ def cells(tracker: Tracker, home: Home, run_id: str, ablation: str, beside: Sequ
         row.update(metrics)
         recorded = record.get("measures") if record["status"] == "done" else None
         row["measures"] = json.loads(recorded) if recorded else _measures(card, tracker, row, beside) if done else {}
-        row["draws"] = _draws(store, tracker, row) if done else None
+        told = record.get("shared") if record["status"] == "done" else None
+        row["shared"] = json.loads(told) if told else shared_of(card, row["key"]) if done else {}
+        row["draws"] = _draws(store, tracker, row, metric) if done else None
+        row["components"] = _components(store, tracker, row, metric) if done else None
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -164,6 +203,13 @@ def _file(store: Store, tracker: Tracker, row: dict, name: str) -> Path | None:
     if path.is_file():
         return path
     return tracker.file_of(row["run_id"], name) if row["run_id"] else None
+
+
+def file_of_cell(store: Store, tracker: Tracker, cell: CellRef, name: str) -> Path | None:
+    """The same of a table's cell; None where no such file was kept."""
+    with contextlib.suppress(TrackingError):
+        return _file(store, tracker, {"key": cell.key or "", "run_id": cell.run_id}, name)
+    return None
 
 
 def _metrics(store: Store, tracker: Tracker, row: dict) -> dict[str, float]:
@@ -183,6 +229,19 @@ def _measures(
     return {**found, **{name: logged[key] for name in lacking if (key := metric_key(name)) in logged}}
 
 
-def _draws(store: Store, tracker: Tracker, row: dict) -> np.ndarray | None:
+def _components(store: Store, tracker: Tracker, row: dict, metric: str) -> Components | None:
+    """What DeLong's test needs; kept of the AUC at a task's own level alone, and not by earlier versions."""
+    path = None
+    if metric.startswith("auc@"):
+        with suppress(TrackingError):
+            path = _file(store, tracker, row, "components.npy")
+    level, found = read_components(path) if path else ("", None)
+    return found if level == metric.partition("@")[2] else None
+
+
+def _draws(store: Store, tracker: Tracker, row: dict, metric: str) -> np.ndarray | None:
+    """Draws of a metric; None, which a table says, where there are none or they are of an earlier version."""
     path = _file(store, tracker, row, "draws.npy")
-    return np.load(path) if path else None
+    with suppress(DataError):
+        return read_draws(path).get(metric) if path else None
+    return None

@@ -190,6 +190,26 @@ class FineTuneConfig(Section):
     augment: AugmentConfig = AugmentConfig()
 
 
+class ZeroShotConfig(Section):
+    """Classes told by words alone, of protocol ``zero_shot``."""
+
+    prompts: str | None = Field(
+        None, description="a YAML file of prompts, tasks → classes → texts; none: those that come with the package"
+    )
+
+
+class RiskConfig(Section):
+    """Protocol ``risk``: what the features of an exam say of the years to come. Every default is ours."""
+
+    model: Literal["hazard", "cox"] = Field("hazard", description="Mirai's additive-hazard layer, or Cox's model")
+    fuse: Literal["mean", "max", "mean_max", "mean_difference"] = Field(
+        "mean", description="how an exam's features come from those of its breasts"
+    )
+    exclude_months: float = Field(6.0, ge=0, description="exams with a diagnosis within this time are left out")
+    years: int = Field(5, ge=1, le=30, description="last year of the prediction")
+    mask: Literal["ipcw", "mirai"] = Field("ipcw", description="years that train the hazard layer")
+
+
 class EvalConfig(Section):
     """What is evaluated, and how."""
 
@@ -207,6 +227,8 @@ class EvalConfig(Section):
     )
     draws: int = Field(1000, ge=10, description="bootstrap draws of an interval")
     finetune: FineTuneConfig = FineTuneConfig()
+    zero_shot: ZeroShotConfig = ZeroShotConfig()
+    risk: RiskConfig = RiskConfig()
 
 
 class StageResources(Section):
@@ -227,6 +249,7 @@ class ResourcesConfig(Section):
     pretrain: StageResources = StageResources()
     finetune: StageResources = StageResources()
     features: StageResources = StageResources()
+    text_features: StageResources = StageResources()
     evaluate: StageResources = StageResources()
 
 

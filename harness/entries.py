@@ -6,12 +6,17 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from harness.wording import DASH, SIGNS, listed, measure_value, plain
+from harness.wording import DASH, SIGNS, listed, measure_value, number, plain
+
+if TYPE_CHECKING:
+    from harness.stats.delong import Components
+    from harness.stats.difference import Difference
+    from harness.stats.family import Refusal
 
 LEVEL = 95
 """Nominal level of every interval [%]."""
@@ -33,6 +38,11 @@ class CellRef:
         Bootstrap draws of the metric.
     measures : dict
         What the stages that it stands on say of themselves: ``<stage>/<name>`` to a number. No test metric is there.
+    components : Components or None
+        What DeLong's test needs of an AUC.
+    shared : dict
+        What cells must have in common to be compared: the names of `harness.stats.family.SHARED` to what tells equal
+        from unequal.
     """
 
     seed: Any
@@ -44,6 +54,39 @@ class CellRef:
     counts: dict[str, float] = field(default_factory=dict)
     draws: np.ndarray | None = field(default=None, compare=False, repr=False)
     measures: dict[str, float] = field(default_factory=dict)
+    components: Components | None = field(default=None, compare=False, repr=False)
+    shared: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """An entry against the reference of its column.
+
+    Attributes
+    ----------
+    reference : str
+        The reference's row, in words.
+    difference : Difference or None
+        None where it was refused.
+    p : float or None
+        Adjusted within the family; None where there is none.
+    mark : str
+        ``†``, ``‡`` or ''.
+    refusals : tuple of Refusal
+        Why there is no difference.
+    family : int
+        Comparisons in its family.
+    verdict : str or None
+        ``superior``, ``non-inferior``, ``not shown`` or ``inferior``, where a margin was given.
+    """
+
+    reference: str
+    difference: Difference | None
+    p: float | None
+    mark: str
+    refusals: tuple[Refusal, ...] = ()
+    family: int = 1
+    verdict: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +137,18 @@ class Entry:
     footnotes : tuple of str
         Letters of the table's footnotes.
     best : bool
-        Highest mean of its column.
+        Best mean of its column, which is the lowest of a metric of errors.
+    contrast : Contrast or None
+        Against the reference; None for the reference itself, and where there is none.
+    tied : bool
+        Whether it cannot be told from the best of its column.
+    digits : int
+        Decimals that it is shown with.
+    quoted : str or None
+        A number of the literature, as it was printed, '' where the source has none; None for an entry of ours. It has
+        no cells and takes part in no mean, mark or test.
+    quoted_interval : str
+        As it was printed; '' where there is none.
     """
 
     cells: tuple[CellRef, ...] = ()
@@ -106,6 +160,11 @@ class Entry:
     reasons: tuple[str, ...] = ()
     footnotes: tuple[str, ...] = ()
     best: bool = False
+    contrast: Contrast | None = None
+    tied: bool = False
+    digits: int = 3
+    quoted: str | None = None
+    quoted_interval: str = ""
 
     @property
     def done(self) -> tuple[CellRef, ...]:
@@ -133,6 +192,15 @@ class Entry:
         """``2/3`` where only 2 of 3 seeds have a result, else empty."""
         return f"{len(self.done)}/{len(self.cells)}" if self.status == "partial" else ""
 
+    def shown(self, name: str) -> str:
+        """``mean``, ``sd``, ``low`` or ``high`` as printed."""
+        return number(getattr(self, name), self.digits)
+
+    @property
+    def mark(self) -> str:
+        """``†`` or ``‡`` where it differs from the reference, else empty."""
+        return self.contrast.mark if self.contrast else ""
+
     def count(self, name: str) -> tuple[float, ...]:
         """Distinct values of one of :data:`COUNTS` over the seeds that are done."""
         return tuple(sorted({c.counts[name] for c in self.done if name in c.counts}))
@@ -146,9 +214,11 @@ def cell_refs(frame: pd.DataFrame, metric: str) -> list[CellRef]:
         return frame[name].tolist() if name in frame else [None] * size
 
     counts = {name: column(name) for name in COUNTS if name in frame}
-    columns = (column(name) for name in ("seed", "key", "run_id", "status", "error", metric, "draws", "measures"))
+    known = ("seed", "key", "run_id", "status", "error", metric, "draws", "measures", "components", "shared")
+    columns = (column(name) for name in known)
     refs = []
-    for i, (seed, key, run_id, status, error, value, draws, measures) in enumerate(zip(*columns)):
+    for i, row in enumerate(zip(*columns)):
+        seed, key, run_id, status, error, value, draws, measures, components, shared = row
         finite = _finite(value)
         is_done = status == "done"
         refs.append(
@@ -162,12 +232,14 @@ def cell_refs(frame: pd.DataFrame, metric: str) -> list[CellRef]:
                 counts={k: v for k, values in counts.items() if (v := _finite(values[i])) is not None},
                 draws=_draws(draws),
                 measures=_measures(measures),
+                components=components,
+                shared=shared if isinstance(shared, dict) else {},
             )
         )
     return refs
 
 
-def make_entry(cells: Sequence[CellRef], seeds: Sequence[Any]) -> Entry:
+def make_entry(cells: Sequence[CellRef], seeds: Sequence[Any], digits: int = 3) -> Entry:
     """Average the seeds of one grid point.
 
     Parameters
@@ -176,6 +248,8 @@ def make_entry(cells: Sequence[CellRef], seeds: Sequence[Any]) -> Entry:
         At most one a seed.
     seeds : sequence
         The seeds that the table is planned with; one without a cell counts as ``absent``.
+    digits : int
+        Decimals that it is to be shown with.
     """
     found = {c.seed: c for c in cells}
     refs = tuple(found.get(s) or CellRef(s, None, None, "absent") for s in seeds)
@@ -196,6 +270,7 @@ def make_entry(cells: Sequence[CellRef], seeds: Sequence[Any]) -> Entry:
         high=high,
         draws=draws,
         reasons=reasons + ((refused,) if refused else ()),
+        digits=digits,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import platform
 import socket
@@ -29,6 +30,19 @@ def git_commit() -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return commit + ("+changes" if changed else "")
+
+
+CODE = ("mvmlm", "baselines", "harness/stages")
+"""Where code stands that numbers depend on."""
+
+
+@functools.cache
+def code_digest() -> str:
+    """Digest of the code that numbers depend on (12 hexadecimal digits), whatever a commit says of it."""
+    root, digest = Path(__file__).parent.parent, hashlib.sha256()
+    for path in sorted(path for folder in CODE for path in (root / folder).rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
 
 
 def environment() -> dict:

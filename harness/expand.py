@@ -15,6 +15,7 @@ from harness.grid import Dimension, apply, points, settings
 from harness.keys import canonical
 from harness.layers import Layer, Layers, take
 from harness.overrides import LISTS, Overrides, read_overrides
+from harness.protocol_fit import evaluates, protocol_problem, protocol_reads, without_partner
 from harness.spec import (
     OWN_COORDINATES,
     OWNED,
@@ -25,7 +26,15 @@ from harness.spec import (
     path_problem,
 )
 from harness.stages import ORDER
-from harness.table_checks import averaged_over, axis_problems, beside_problems, reference_problems, unmatched
+from harness.table_checks import (
+    averaged_over,
+    axis_problems,
+    beside_problems,
+    metric_problems,
+    reference_problems,
+    task_metric_problems,
+    unmatched,
+)
 from harness.yaml_source import Source, Where, load_yaml
 from mvmlm.registry import did_you_mean
 
@@ -163,6 +172,9 @@ class _Expander:
         if isinstance(self.source.data.get("axes"), dict):
             self._table(axes, grid, broken)
         self._raise()
+        for name, i, what in without_partner(grid["protocols"], grid["tasks"]):
+            self.problems.append(self._listed(name)[1].inside(i).problem(name, what))
+        self._raise()
         cells = self._cells(axes, base, grid)
         self._against_cells(axes, cells)
         self._raise()
@@ -251,6 +263,9 @@ class _Expander:
         said = [name for name in self.source.data["axes"] if name not in dropped]
         known = list(dict.fromkeys([*said, *axes.places, *OWN_COORDINATES]))
         self.problems += axis_problems(self.spec.table, self._at("table"), known)
+        self.problems += metric_problems(self.spec.table, self._at("table")) or task_metric_problems(
+            self.spec.table, self._at("table"), grid["tasks"], grid["protocols"]
+        )
         self.problems += beside_problems(self.spec.table, self._at("table"), list(ORDER))
         values: dict[str, list | None] = dict.fromkeys(known)
         for dim in axes.dimensions:
@@ -269,6 +284,8 @@ class _Expander:
             changed = apply(base, settings(point))
             shown = {d.name: point[d.name].shown if d.name in point else take(changed, d.name) for d in axes.dimensions}
             for protocol, task, seed in product(grid["protocols"], grid["tasks"], grid["seeds"]):
+                if not evaluates(protocol, task):
+                    continue
                 own = {"eval.task": task, "eval.protocol": protocol, "seed": seed}
                 config = CellConfig.model_validate(apply(changed, own))
                 place = {**shown, "task": task, "protocol": protocol, "seed": seed}
@@ -283,6 +300,7 @@ class _Expander:
     def _against_cells(self, axes: Axes, cells: list[Cell]) -> None:
         """What only shows when all cells are there; an override may narrow an ablation as it likes."""
         self._set_twice(axes, cells)
+        self._protocols(cells)
         places = [cell.coordinates for cell in cells]
         averaged = averaged_over(self.spec.table, places)
         if averaged and not self.problems:
@@ -306,6 +324,14 @@ class _Expander:
                         what = f"sets {path}, which search.space searches as well; keep one of the two"
                         self.problems.append(axes.places[dim.name].problem(dim.name, what))
                         return
+
+    def _protocols(self, cells: list[Cell]) -> None:
+        """Cells that their protocol cannot evaluate: of each protocol, what is wrong with the first."""
+        values, place = self._listed("protocols")
+        for i, protocol in enumerate(values):
+            different = {protocol_reads(c.config): c.config for c in cells if c.config.eval.protocol == protocol}
+            if why := next(filter(None, map(protocol_problem, different.values())), ""):
+                self.problems.append(place.inside(i).problem("protocols", why))
 
     def _no_reference(self) -> Problem:
         place = self.reference_place

@@ -35,6 +35,7 @@ class Facts:
         self._weights: set[str] = set()
         self._digests: dict[str, str] = {}
         self._options: dict[str, dict] = {}
+        self._prompts: dict[str, dict[str, list[str]]] = {}
 
     @cached_property
     def datasets(self) -> Any:
@@ -152,6 +153,21 @@ class Facts:
             there = False
         if not there:
             self.fetched[model] = setting
+
+    def prompts(self, task: str, file: str | None) -> dict[str, list[str]]:
+        """Prompts of a task, class by class: those of a file, or those that come with the package."""
+        from mvmlm.evaluation.prompts import prompts_of
+
+        said = canonical([task, file])
+        if said not in self._prompts:
+            self._prompts[said] = prompts_of(task, file)
+        return self._prompts[said]
+
+    def has_label(self, task: str) -> bool:
+        """Whether a task predicts a label, which rows that need no image can be fitted to as well."""
+        from mvmlm.evaluation.tasks import TASKS
+
+        return TASKS.get(task).kind != "report"
 
     def uses(self, method: str) -> frozenset[str]:
         """What a method reads beside images: text, loss, labels."""

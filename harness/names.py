@@ -41,6 +41,8 @@ def name_problems(config: CellConfig) -> list[tuple[tuple[str, ...], str]]:
             problems.append((("reports", "fields"), why))
     if not _unknown(("method", "name"), config.method.name):
         problems += search_problems(config)
+    if why := _prompts_problem(config.eval.zero_shot.prompts):
+        problems.append((("eval", "zero_shot", "prompts"), why))
     return problems
 
 
@@ -139,6 +141,17 @@ def _text_problem(encoder: str) -> str:
         resolve_encoder(encoder)
     except ConfigError as error:
         return str(error).removeprefix("text.encoder: ")
+    return ""
+
+
+def _prompts_problem(file: str | None) -> str:
+    from mvmlm.evaluation.prompts import load_prompts
+
+    try:
+        if file is not None:
+            load_prompts(file)
+    except ConfigError as error:
+        return str(error)
     return ""
 
 

@@ -129,7 +129,7 @@ def build_plan(cells: list[Cell], facts: Facts | None = None) -> Plan:
         facts.want_weights(cell.config.method.model_dump())
         plan.simulated |= facts.simulated(cell.config)
         plan.fingerprints[cell.config.data.name] = facts.fingerprint(cell.config.data)
-        for name, rows in below.items():
+        for name, rows in below.items() if facts.has_label(cell.config.eval.task) else ():
             known = dict(shared)
             if name == "text":
                 if "reports" not in stages:  # a method that reads none

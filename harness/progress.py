@@ -137,11 +137,12 @@ def title(node: Node) -> str:
         said = [
             what,
             config["eval"]["task"],
-            f"{100 * config['eval']['fraction']:g} %",
-            f"seed {config['seed']}",
+            *([f"{100 * config['eval']['fraction']:g} %", f"seed {config['seed']}"] if "seed" in config else []),
         ]
     elif node.stage == "finetune":
         said = [config["task"], f"{100 * config['fraction']:g} %", f"seed {config['seed']}"]
+    elif node.stage == "text_features":
+        said = ["prompts" if "prompts" in config else "test reports"]
     elif node.stage == "reports":
         said = [config["reports"]["source"]]
     elif "data" in config:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.environment import code_digest
 from harness.home import Home
 from harness.stages import STAGES, BaselineStage, Context, Node
 from harness.store import Store
@@ -59,7 +60,7 @@ def publish_stage(
         )
         return stage.run(context)
 
-    worked = store.publish(node, produce, git_commit=git_commit)
+    worked = store.publish(node, produce, git_commit=git_commit, code=code_digest())
     shutil.rmtree(home.work / node["key"], ignore_errors=True)
     return worked
 

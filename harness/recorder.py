@@ -14,6 +14,7 @@ import pandas as pd
 from harness.environment import git_commit
 from harness.keys import canonical, content_key
 from harness.plan import Plan, PlannedCell
+from harness.shared import shared_of
 from harness.stages import Node
 from harness.stages.search import TRIALS, apply_best
 from harness.state import FAILED, RunState
@@ -24,7 +25,7 @@ from harness.wording import level_name
 log = logging.getLogger("harness")
 
 KEPT = ("done", "cached")
-FILES = ("predictions.parquet", "metrics.json", "details.json", "draws.npy")
+FILES = ("predictions.parquet", "metrics.json", "details.json", "draws.npy", "components.npy")
 SAVE_EVERY = 25
 SILENT_S = 120.0  # without records of cells after one that failed: a server that is down costs minutes each time
 
@@ -173,6 +174,7 @@ class Recorder:
                     "notes": canonical(self._notes(row) if status in KEPT else []),
                     "metrics": canonical(self._metrics(row) if status in KEPT else {}),
                     "measures": canonical(self._measures(row) if status in KEPT else {}),
+                    "shared": canonical(shared_of(self._card, row.key) if status in KEPT else {}),
                     "stages": canonical(sorted(row.stages.values())),
                     "run_id": self.runs.get(self.ids[id(row)]),
                 }

@@ -28,6 +28,16 @@ class Conditional(Section):
 Axis = list[Any] | Conditional
 
 
+class CompareConfig(Section):
+    """How rows are compared with the reference; what each word means is in docs/statistics.md."""
+
+    test: Literal["auto", "two_way", "delong", "bootstrap"] = "auto"
+    family: Literal["column", "table"] = Field("column", description="comparisons that Holm corrects together")
+    level: float = Field(0.95, gt=0, lt=1, description="coverage of the intervals of differences")
+    margin: float | None = Field(None, gt=0, description="loss against the reference that is accepted")
+    trend: str | None = Field(None, description="an ordered axis of the rows, whose slope is tested")
+
+
 class TableConfig(Section):
     """The table: which coordinates are its rows and its columns; seeds are averaged.
 
@@ -36,9 +46,11 @@ class TableConfig(Section):
 
     rows: list[str] = Field(min_length=1)
     columns: list[str] = Field(default_factory=lambda: ["task"])
-    metric: Literal["auc@breast"] = "auc@breast"
+    metric: str = Field("auc@breast", description="a metric and the level that it is taken at")
     reference: dict[str, Any] | None = None
     beside: list[str] = Field(default_factory=list)
+    compare: CompareConfig = CompareConfig()
+    digits: int = Field(3, ge=1, le=6, description="decimals of the metric")
 
 
 class ProfilePart(Section):

@@ -11,6 +11,7 @@ from harness.stages import Node
 
 ENDED = ("cached", "done", "failed", "upstream", "stopped", "unplaceable")
 FAILED = ("failed", "upstream", "unplaceable")
+OWN = ("search", "pretrain", "finetune", "features", "text_features")
 
 
 @dataclass
@@ -84,7 +85,7 @@ class RunState:
     def status(self, cell: PlannedCell) -> str:
         """A cell's status: its ``evaluate`` stage's, or ``running`` when its own search, training or features are."""
         status = self.stages[cell.key].status
-        own = (cell.stages[name] for name in ("search", "pretrain", "finetune", "features") if name in cell.stages)
+        own = (cell.stages[name] for name in OWN if name in cell.stages)
         if status == "waiting" and any(self.stages[key].status == "running" for key in own):
             return "running"
         return status

@@ -43,6 +43,8 @@ class Card:
         Stages of one kind cost about the same; estimates go by it.
     summary : dict
         What the stage wants remembered: counts, sizes, set-aside files.
+    code : str
+        Digest of the code that it ran, `harness.environment.code_digest`; '' where it is not known.
     """
 
     stage: str
@@ -58,6 +60,7 @@ class Card:
     resources: dict
     bytes: int
     summary: dict = field(default_factory=dict)
+    code: str = ""
 
 
 class Store:
@@ -94,7 +97,7 @@ class Store:
             if card is not None:
                 yield card
 
-    def publish(self, node: dict, produce: Callable[[Path], dict], *, git_commit: str = "") -> bool:
+    def publish(self, node: dict, produce: Callable[[Path], dict], *, git_commit: str = "", code: str = "") -> bool:
         """Let ``produce`` fill a folder, and publish it.
 
         Parameters
@@ -120,7 +123,7 @@ class Store:
             with self._lock(stage, key):
                 if self.has(stage, key):
                     return False
-                self._produce(node, produce, final, git_commit)
+                self._produce(node, produce, final, git_commit, code)
                 return True
         except OSError as error:
             if failure := self._failure(error, final):
@@ -162,7 +165,7 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / f"{stage}-{key}.lock")
 
-    def _produce(self, node: dict, produce: Callable[[Path], dict], final: Path, commit: str) -> None:
+    def _produce(self, node: dict, produce: Callable[[Path], dict], final: Path, commit: str, code: str) -> None:
         temporary = self._temporary(node["stage"], node["key"])
         shutil.rmtree(temporary, ignore_errors=True)
         try:
@@ -178,6 +181,7 @@ class Store:
                 git_commit=commit,
                 bytes=folder_bytes(temporary),
                 summary=summary,
+                code=code,
             )
             _sync(temporary)
             write_json(temporary / CARD, asdict(card))

@@ -8,6 +8,7 @@ from typing import Any
 from harness.errors import Problem
 from harness.keys import canonical
 from harness.spec import TableConfig
+from harness.wording import LEVELS, METRICS
 from harness.yaml_source import Where
 from mvmlm.registry import did_you_mean
 
@@ -55,6 +56,47 @@ def reference_problems(
             has = ", ".join(str(v) for v in values[name])
             near = did_you_mean(str(value), [str(v) for v in values[name]]) if isinstance(value, str) else ""
             problems.append(place.problem(key, f"{name} is never {value!r}{near} (it is: {has})"))
+    return problems
+
+
+def metric_problems(table: TableConfig, where: Where) -> list[Problem]:
+    """A metric that there is not, or one without its level."""
+    name, _, level = table.metric.partition("@")
+    if level not in LEVELS:
+        what = f"{table.metric!r} does not say its level; write {name or 'auc'}@breast (levels: {', '.join(LEVELS)})"
+    elif name not in METRICS:
+        what = f"there is no metric {name!r}{did_you_mean(name, METRICS)} (known: {', '.join(METRICS)})"
+    else:
+        return []
+    return [where.inside("metric").problem("table.metric", what)]
+
+
+def task_metric_problems(
+    table: TableConfig, where: Where, tasks: Sequence[str], protocols: Sequence[str]
+) -> list[Problem]:
+    """Tasks with labels whose cells will not have the metric: a table shows one, and these would be empty.
+
+    Tasks of other kinds, and metrics that are theirs, are left alone.
+    """
+    from mvmlm.evaluation.panel import METRICS as BY_KIND
+    from mvmlm.evaluation.tasks import TASKS
+
+    name, _, level = table.metric.partition("@")
+    if not any(name in known for known in BY_KIND.values()):
+        return []
+    problems = []
+    for task in (TASKS.get(one) for one in tasks if one in TASKS):
+        known = BY_KIND.get(task.kind)
+        levels = (*(["view"] if "zero_shot" in protocols else []), *task.levels)
+        if known and name not in known:
+            what = f"task {task.name} has no {name}, and a table shows one metric; give it an ablation of its own, "
+            what += f"with {known[0]}@{task.level} (it has: {', '.join(known)})"
+        elif known and level not in levels:
+            what = f"task {task.name} is not judged at level {level}; write {name}@{task.level} (it is at: "
+            what += f"{', '.join(levels)})"
+        else:
+            continue
+        problems.append(where.inside("metric").problem("table.metric", what))
     return problems
 
 

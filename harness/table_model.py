@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.entries import Entry, Fact
 from harness.wording import level_name, measure
+
+if TYPE_CHECKING:
+    from harness.trends import Trend
 
 
 class Spec(Protocol):
@@ -25,6 +28,8 @@ class Spec(Protocol):
     simulated: bool
     notes: Sequence[str]
     beside: Sequence[str]
+    compare: Mapping[str, Any]
+    digits: int
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,10 @@ class TableSpec:
         Where the table comes from (versions), in one line.
     beside : sequence of str
         Measures, ``<stage>/<name>``, that stand right of the test columns: facts about a row's cells, no test results.
+    compare : mapping
+        Fields of `harness.contrasts.CompareOptions`.
+    digits : int
+        Decimals of the metric.
     """
 
     rows: Sequence[str]
@@ -62,6 +71,8 @@ class TableSpec:
     notes: Sequence[str] = ()
     footer: str = ""
     beside: Sequence[str] = ()
+    compare: Mapping[str, Any] = field(default_factory=dict)
+    digits: int = 3
 
 
 @dataclass(frozen=True)
@@ -87,13 +98,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A row; ``baseline`` names the no-image baseline where it is one, ``facts`` are as many as the side columns."""
+    """A row; ``baseline`` names the no-image baseline and ``published`` the source where it is one of those, ``facts``
+    are as many as the side columns."""
 
     values: tuple
     labels: tuple[str, ...]
     entries: tuple[Entry, ...]
     reference: bool = False
     baseline: str | None = None
+    published: str | None = None
     facts: tuple[Fact, ...] = ()
 
 
@@ -142,6 +155,14 @@ class ComparisonTable:
         What would be a footnote of every entry.
     beside : tuple of str
         Measures in the side columns.
+    published : tuple of Row
+        Numbers of the literature, below a second rule; their entries have no cells.
+    unplaced : tuple of str
+        Numbers of the literature that may belong in a column, but whose source does not say so.
+    compared : bool
+        Whether the literature was asked for.
+    trends : tuple of Trend
+        Slopes along the axis that ``spec.compare`` names.
     """
 
     spec: Spec
@@ -152,6 +173,15 @@ class ComparisonTable:
     footnotes: tuple[tuple[str, str], ...] = ()
     common: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    published: tuple[Row, ...] = ()
+    unplaced: tuple[str, ...] = ()
+    compared: bool = False
+    trends: tuple[Trend, ...] = ()
+
+    @property
+    def parts(self) -> list[tuple[Row, ...]]:
+        """What rules part: the grid, the rows without images, the literature; without those that are empty."""
+        return [rows for rows in (self.rows, self.baselines, self.published) if rows]
 
     @property
     def row_levels(self) -> tuple[str, ...]:
@@ -164,10 +194,17 @@ class ComparisonTable:
         return tuple(level_name(path, self.spec.columns) for path in self.spec.columns)
 
     def entries(self) -> Iterator[tuple[Row, Column, Entry]]:
-        """Every entry, in reading order."""
+        """Every entry of ours, in reading order."""
         for row in (*self.rows, *self.baselines):
             for column, entry in zip(self.columns, row.entries):
                 yield row, column, entry
+
+    def quotes(self) -> Iterator[tuple[Row, Column, Entry]]:
+        """Every number of the literature, in reading order."""
+        for row in self.published:
+            for column, entry in zip(self.columns, row.entries):
+                if entry.quoted:
+                    yield row, column, entry
 
     def header(self, *, apart: bool = False) -> list[HeadLine]:
         """The lines of heads, outermost first; equal neighbours under one parent are joined.

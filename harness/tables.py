@@ -9,12 +9,25 @@ from typing import Any
 
 import pandas as pd
 
+from harness.contrasts import CompareOptions, with_contrasts
 from harness.entries import COUNTS, CellRef, Entry, cell_refs, make_entry, make_fact
 from harness.table_model import Column, ComparisonTable, Row, Span, Spec, TableSpec
-from harness.wording import BASELINE_TITLES, SIGNS, column_label, listed, number, percent, plain, value_label
+from harness.trends import trends
+from harness.wording import (
+    BASELINE_TITLES,
+    SIGNS,
+    column_label,
+    listed,
+    lower_is_better,
+    percent,
+    plain,
+    value_label,
+)
 from mvmlm.errors import ConfigError, DataError
 
-FIELDS = frozenset({"id", "key", "status", "error", "run_id", "draws", "baseline", "notes", "measures"})
+FIELDS = frozenset(
+    {"id", "key", "status", "error", "run_id", "draws", "baseline", "notes", "measures", "components", "shared"}
+)
 LETTERS = "abcdefghijklmnoprstuvwxyz"
 """Of footnotes. There is no superscript q in Unicode."""
 
@@ -62,18 +75,22 @@ def build_table(
         for r in row_keys
     ]
     below = _baseline_rows(baselines, spec, column_keys, coordinates) if baselines is not None else []
-    (rows, below), footnotes, common = _with_footnotes(_with_best(rows), below)
+    options = CompareOptions(**(spec.compare or {}))
+    rows = with_contrasts(_with_best(rows, spec.metric), spec, options)
+    (rows, below), footnotes, common = _with_footnotes(rows, below)
     rows, below = ([_with_facts(row, spec) for row in part] for part in (rows, below))
     across = zip(*(row.entries for row in (*rows, *below)))
+    columns = tuple(_column(spec, key, entries) for key, entries in zip(column_keys, across))
     return ComparisonTable(
         spec=spec,
-        columns=tuple(_column(spec, key, entries) for key, entries in zip(column_keys, across)),
+        columns=columns,
         rows=tuple(rows),
         baselines=tuple(below),
         seeds=tuple(grid.seeds) if grid.averaged else (),
         footnotes=footnotes,
         common=common,
         beside=tuple(spec.beside),
+        trends=trends(rows, columns, spec, options.trend) if options.trend else (),
     )
 
 
@@ -103,7 +120,7 @@ class _Grid:
         cells = [self.refs[i] for i in self.groups.get((row, column), ())]
         if not cells:
             return Entry()
-        return make_entry(cells, self.seeds if self.averaged else [c.seed for c in cells])
+        return make_entry(cells, self.seeds if self.averaged else [c.seed for c in cells], self.spec.digits)
 
     def _tuples(self, levels: Sequence[str]) -> list[tuple]:
         return list(zip(*(self.values[level] for level in levels))) if levels else [()] * self.size
@@ -139,7 +156,7 @@ def _baseline_rows(
         known = [c for c in _coordinates(mine, coordinates) if c in mine and mine[c].notna().any()]
         across = [c for c in spec.columns if c in known]
         down = [c for c in spec.rows if c in known and len({plain(v) for v in mine[c]}) > 1]
-        asked = _Asked(down, across, spec.metric)
+        asked = _Asked(down, across, spec.metric, spec.digits)
         grid = _Grid(mine, asked, known)
         where = [spec.columns.index(c) for c in across]
         for key in grid.keys(down):
@@ -155,6 +172,7 @@ class _Asked:
     rows: Sequence[str]
     columns: Sequence[str]
     metric: str
+    digits: int
 
 
 def _baseline_labels(title: str, levels: Sequence[str], values: dict[str, Any]) -> tuple[str, ...]:
@@ -208,17 +226,17 @@ def _is_reference(spec: Spec, row: tuple) -> bool:
     return bool(asked) and all(values[path] == v for path, v in asked.items())
 
 
-def _with_best(rows: list[Row]) -> list[Row]:
-    """Mark the highest mean of each column, to the decimals shown; an entry alone is not the best."""
-    best = []
+def _with_best(rows: list[Row], metric: str) -> list[Row]:
+    """Mark the best mean of each column, to the decimals shown; an entry alone is not the best."""
+    best, better = [], min if lower_is_better(metric) else max
     for entries in zip(*(row.entries for row in rows)):
-        shown = [float(number(e.mean)) for e in entries if e.mean is not None]
-        best.append(max(shown) if len(shown) > 1 else None)
+        shown = [float(e.shown("mean")) for e in entries if e.mean is not None]
+        best.append(better(shown) if len(shown) > 1 else None)
     return [
         replace(
             row,
             entries=tuple(
-                replace(e, best=b is not None and e.mean is not None and float(number(e.mean)) == b)
+                replace(e, best=b is not None and e.mean is not None and float(e.shown("mean")) == b)
                 for e, b in zip(row.entries, best)
             ),
         )
@@ -240,15 +258,16 @@ def _with_footnotes(
 
     def lettered(entry: Entry) -> Entry:
         mine = [r for r in entry.reasons if r not in common]
-        return replace(entry, footnotes=tuple(letters.setdefault(r, _letter(len(letters))) for r in mine))
+        return replace(entry, footnotes=tuple(letters.setdefault(r, letter(len(letters))) for r in mine))
 
     done = [[replace(row, entries=tuple(map(lettered, row.entries))) for row in rows] for rows in parts]
-    return done, tuple((letter, text) for text, letter in letters.items()), tuple(sorted(common))
+    return done, tuple((mark, text) for text, mark in letters.items()), tuple(sorted(common))
 
 
-def _letter(index: int) -> str:
-    letter = LETTERS[index % len(LETTERS)]
-    return letter if index < len(LETTERS) else _letter(index // len(LETTERS) - 1) + letter
+def letter(index: int) -> str:
+    """The footnote letter of an index: a … z, aa … ."""
+    last = LETTERS[index % len(LETTERS)]
+    return last if index < len(LETTERS) else letter(index // len(LETTERS) - 1) + last
 
 
 def _column(spec: Spec, key: tuple, entries: Sequence[Entry]) -> Column:

@@ -291,10 +291,11 @@ class Tracker:
         self.save_cells(cells)
         self.client.set_terminated(self.parent, status)
 
+    @told
     def show_table(self, run_id: str, paths: Iterable[Path]) -> None:
-        """Keep an invocation's table beside it, in every format, and as the description that its page shows."""
+        """Keep an invocation's table and figures beside it, and the table as the description that its page shows."""
         for path in paths:
-            self.client.log_artifact(run_id, str(path), "table")
+            self.client.log_artifact(run_id, str(path), "figures" if path.parent.name == "figures" else "table")
             text = path.read_text() if path.suffix == ".md" else ""
             if 0 < len(text) <= LONGEST_TAG:
                 self.client.set_tag(run_id, "mlflow.note.content", text)

@@ -75,7 +75,7 @@ def prepare_process(node: dict) -> None:
     seed = int(node["config"].get("seed", 0))
     random.seed(seed)
     np.random.seed(seed)
-    if node["stage"] in ("text", "search", "pretrain", "finetune", "features"):
+    if node["stage"] in ("text", "search", "pretrain", "finetune", "features", "text_features"):
         import torch
 
         torch.set_num_threads(cpus)

@@ -64,15 +64,48 @@ MEASURES = {
 }
 """Name below its stage to how it is written."""
 
+LEVELS = ("view", "breast", "exam", "patient")
+"""At which a metric can be taken; part of its name."""
 _UNITS = {"breast": "breasts", "patient": "patients", "exam": "exams", "view": "views", "image": "images"}
-_METRICS = {"auc": "AUC"}
+METRICS = {
+    "auc": "AUC",
+    "ap": "average precision",
+    "sens_at_spec90": "sensitivity at 90 % specificity",
+    "spec_at_sens90": "specificity at 90 % sensitivity",
+    "balanced_accuracy": "balanced accuracy",
+    "brier": "Brier score",
+    "ece": "calibration error",
+    "pf1": "probabilistic F1",
+    "macro_auc": "macro AUC",
+    "kappa": "quadratic kappa",
+    "accuracy": "accuracy",
+    "c_harrell": "C-index (Harrell)",
+    "c_uno": "C-index (Uno)",
+    "c_mirai_compat": "C-index (as in Mirai's code)",
+    "ibs": "integrated Brier score",
+    "recall_at_1": "recall at 1",
+    "recall_at_5": "recall at 5",
+    "recall_at_10": "recall at 10",
+    "median_rank": "median rank",
+    **{f"image_recall_at_{k}": f"recall at {k}, report to image" for k in (1, 5, 10)},
+    "image_median_rank": "median rank, report to image",
+    **{f"auc_year{k}": f"AUC within {k} years" for k in range(1, 6)},
+    **{f"auc_ipcw_year{k}": f"AUC within {k} years (IPCW)" for k in range(1, 6)},
+}
+"""Metric, without its level, to its title."""
+_OF_ERRORS = frozenset({"brier", "ece", "ibs", "median_rank", "image_median_rank"})
 
 
 def metric_title(metric: str) -> str:
     """``auc@breast`` → ``AUC per breast``; the level stays part of the name."""
     name, _, level = metric.partition("@")
-    title = _METRICS.get(name, name.replace("_", " "))
+    title = METRICS.get(name, name.replace("_", " "))
     return f"{title} per {level}" if level else title
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether a metric measures errors."""
+    return metric.partition("@")[0] in _OF_ERRORS
 
 
 def unit(metric: str) -> str:
@@ -139,9 +172,9 @@ def plain(value: Any) -> Any:
     return None if type(value).__name__ in ("NAType", "NaTType") else str(value)
 
 
-def number(value: float) -> str:
-    """A metric with three decimals: ``0.712``."""
-    return f"{value:.3f}"
+def number(value: float, digits: int = 3) -> str:
+    """A metric with three decimals, or as many as asked: ``0.712``."""
+    return f"{value:.{digits}f}"
 
 
 def percent(share: float) -> str:
@@ -172,6 +205,6 @@ def listed(values: Sequence[Any]) -> str:
     return ", ".join(value_label("", v) for v in values)
 
 
-def plural(count: int, noun: str) -> str:
-    """``1 seed``, ``3 seeds``; thousands are marked."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def plural(count: int, noun: str, more: str = "") -> str:
+    """``1 seed``, ``3 seeds``; thousands are marked. ``more`` is the plural where it is no «s»."""
+    return f"{count:,} {noun if count == 1 else more or f'{noun}s'}"

@@ -35,12 +35,15 @@ class Shapes:
     text_backbone : dict or None
         Configuration of the text encoder, where it is trained with the method and texts come as token ids; without it
         they come as states.
+    classes : int
+        Number of classes of the labels, where these are class indices; 0 where they are true or false, or not read.
     """
 
     image_size: tuple[int, int]
     text_width: int | None = None
     text_length: int | None = None
     text_backbone: dict | None = None
+    classes: int = 0
 
 
 class Method(nn.Module, ABC):
@@ -212,7 +215,7 @@ def load_method(folder: Path) -> Method:
         said = json.loads((folder / DESCRIPTION).read_text())
         weights = load_file(folder / WEIGHTS)
         config = dict(said["method"])
-        texts = (said["text_width"], said["text_length"], said.get("text_backbone"))
+        texts = (said["text_width"], said["text_length"], said.get("text_backbone"), said.get("classes", 0))
         shapes = Shapes(tuple(said["image_size"]), *texts)
         loss = said["loss"]
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:

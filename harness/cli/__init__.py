@@ -7,13 +7,14 @@ import importlib
 import os
 import sys
 
-COMMANDS = ("run", "plan", "table", "ui", "ls", "data", "reports", "profile", "doctor", "clean")
+COMMANDS = ("run", "plan", "table", "report", "ui", "ls", "data", "reports", "profile", "doctor", "clean")
 
 DESCRIPTION = """Ablations of MV-MLM (multi-view mammography and language): plan them, run them, compare them.
 
   python -m harness plan ablations/token_count.yaml     what would be done, and how long it takes
   python -m harness run  ablations/token_count.yaml     do it; a second call goes on where it stopped
-  python -m harness table token_count                   the comparison table, in four formats
+  python -m harness table token_count                   the comparison table, in five formats
+  python -m harness report token_count                  one page: answer, table, figures, cost, data, settings
   python -m harness ui                                  every run in the MLflow UI
 """
 

@@ -1,13 +1,18 @@
-"""What several subcommands share: the arguments that name an ablation, and its plan."""
+"""What several subcommands share: the arguments that name an ablation or its runs, and what they name."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.expand import Expansion
+    from harness.home import Home
     from harness.plan import Plan
+    from harness.tracking import Tracker
 
 
 def add_ablation_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +38,66 @@ def add_ablation_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-bad", type=share, metavar="SHARE", help="share of unusable images that stops the run, as 1%% or 0.01"
     )
+
+
+def run_command(args: argparse.Namespace) -> str:
+    """The command that runs what these arguments name, as it can be typed again."""
+    words = ["python", "-m", "harness", "run", args.ablation, "--profile", args.profile]
+    words += [word for said in args.set for word in ("--set", said)]
+    words += ["--seeds", ",".join(map(str, args.seeds))] if args.seeds else []
+    words += [] if args.max_bad is None else ["--max-bad", f"{args.max_bad:g}"]
+    return shlex.join(words)
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """``ABLATION… --profile --run --compare --out``: which runs to show, beside what, and where to write."""
+    parser.add_argument(
+        "ablations", nargs="*", metavar="ABLATION", help="names of ablations (default: all that have run)"
+    )
+    parser.add_argument("--profile", help="take the newest run of this profile: demo or paper")
+    parser.add_argument("--run", metavar="ID", help="take this MLflow parent run instead of the newest")
+    parser.add_argument(
+        "--compare", metavar="DIR", help="show published numbers below ours: `published`, or a folder of such files"
+    )
+    parser.add_argument("--out", metavar="DIR", default="results", help="where to write (default: results)")
+
+
+def published_folder(args: argparse.Namespace) -> Path | None:
+    """The folder of published numbers that was asked for."""
+    from pathlib import Path
+
+    return Path("results", "published") if args.compare == "published" else args.compare and Path(args.compare)
+
+
+def chosen_runs(args: argparse.Namespace, home: Home, tracker: Tracker) -> list[str]:
+    """Ids of the parent runs that the arguments name.
+
+    Raises
+    ------
+    ConfigError
+        When there is none.
+    """
+    from pathlib import Path
+
+    from mvmlm.errors import ConfigError
+
+    if args.run:
+        return [args.run]
+    known = tracker.experiments()
+    asked = [Path(a).stem for a in args.ablations]
+    found = {name: tracker.invocations(name, args.profile) for name in asked or known}
+    scale = f" with profile {args.profile}" if args.profile else ""
+    if asked and (lost := [name for name, runs in found.items() if not runs]):
+        raise ConfigError(
+            f"no run of {lost[0]!r}{scale} in {home.tracking_uri} (it has: {', '.join(known) or 'none'}); "
+            f"run it first: python -m harness run {lost[0]}"
+        )
+    chosen = [runs[0].info.run_id for runs in found.values() if runs]
+    if not chosen:
+        raise ConfigError(
+            f"no runs{scale} in {home.tracking_uri} yet: python -m harness run ablations/token_count.yaml"
+        )
+    return chosen
 
 
 def share(text: str) -> float:

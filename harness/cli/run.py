@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from harness.cli.common import add_ablation_arguments, expand_and_plan
+from harness.cli.common import add_ablation_arguments, expand_and_plan, run_command
 
 HELP = "run an ablation and print its table"
 EXAMPLES = """examples:
@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     from harness.tracking import Tracker
 
     header = expansion.header()
+    header["spec"]["command"] = run_command(args)
     check_table(plan, header["spec"])
     tracker = Tracker(home)
     outcome = execute(

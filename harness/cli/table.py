@@ -1,23 +1,27 @@
-"""The comparison table of an ablation: on the terminal, and as Markdown, LaTeX, CSV and HTML in results/."""
+"""The comparison table of an ablation: on the terminal, and as Markdown, LaTeX, CSV, HTML and JSON in results/."""
 
 from __future__ import annotations
 
 import argparse
 
+from harness.cli.common import add_run_arguments, chosen_runs, published_folder
+
 HELP = "print and write comparison tables"
 EXAMPLES = """examples:
   python -m harness table token_count           the newest run of it, whatever its profile
-  python -m harness table --profile paper       every ablation that has been run at that scale"""
+  python -m harness table --profile paper       every ablation that has been run at that scale
+  python -m harness table main --compare published     published numbers below ours, and why they differ
+  python -m harness table main --trace          the MLflow runs and store keys behind every number
+  python -m harness table --diff RUN_A RUN_B    what changed between two runs of an ablation (ids: harness ui)"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``table``."""
+    add_run_arguments(parser)
+    parser.add_argument("--trace", action="store_true", help="list the cells, keys and MLflow runs behind every number")
     parser.add_argument(
-        "ablations", nargs="*", metavar="ABLATION", help="names of ablations (default: all that have run)"
+        "--diff", nargs=2, metavar=("RUN_A", "RUN_B"), help="what changed from one MLflow parent run to another"
     )
-    parser.add_argument("--profile", help="take the newest run of this profile: demo or paper")
-    parser.add_argument("--run", metavar="ID", help="take this MLflow parent run instead of the newest")
-    parser.add_argument("--out", metavar="DIR", default="results", help="where to write (default: results)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -26,33 +30,20 @@ def run(args: argparse.Namespace) -> int:
 
     from rich.console import Console
 
-    from harness.comparison import write_comparison
+    from harness.comparison import comparison, write_comparison
     from harness.home import Home
+    from harness.render.listings import print_changes, print_trace
     from harness.tracking import Tracker
-    from mvmlm.errors import ConfigError
 
     console = Console(highlight=False)
     home = Home.find(args.home)
     tracker = Tracker(home)
-    if args.run:
-        write_comparison(console, tracker, home, args.run, Path(args.out))
+    if args.diff:
+        print_changes(console, *(comparison(tracker, home, run_id) for run_id in args.diff))
         return 0
-    known = tracker.experiments()
-    asked = [Path(a).stem for a in args.ablations]
-    found = {name: tracker.invocations(name, args.profile) for name in asked or known}
-    if not asked:
-        found = {name: runs for name, runs in found.items() if runs}
-    for name, runs in found.items():
-        if not runs:
-            scale = f" with profile {args.profile}" if args.profile else ""
-            raise ConfigError(
-                f"no run of {name!r}{scale} in {home.tracking_uri} (it has: {', '.join(known) or 'none'}); "
-                f"run it first: python -m harness run {name}"
-            )
-        write_comparison(console, tracker, home, runs[0].info.run_id, Path(args.out))
-    if not found:
-        scale = f" with profile {args.profile}" if args.profile else ""
-        raise ConfigError(
-            f"no runs{scale} in {home.tracking_uri} yet: python -m harness run ablations/token_count.yaml"
-        )
+
+    for run_id in chosen_runs(args, home, tracker):
+        write_comparison(console, tracker, home, run_id, Path(args.out), published_folder(args))
+        if args.trace:
+            print_trace(console, comparison(tracker, home, run_id))
     return 0

@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from harness.render import csv, html, latex, markdown
+from harness.render import csv, html, json, latex, markdown
 from harness.table_model import ComparisonTable
 from mvmlm.errors import MvmlmError
 
@@ -15,6 +15,7 @@ WRITERS = {
     "tex": latex.render,
     "csv": csv.render,
     "html": html.render,
+    "json": json.render,
 }
 
 

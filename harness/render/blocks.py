@@ -64,4 +64,5 @@ def _cut(table: ComparisonTable, piece: Sequence[int]) -> ComparisonTable:
         beside=tuple(table.beside[i] for i in aside),
         rows=cut(table.rows),
         baselines=cut(table.baselines),
+        published=cut(table.published),
     )

@@ -22,7 +22,7 @@ def render(table: ComparisonTable) -> str:
     out = io.StringIO()
     spec = table.spec
     writer = None
-    for row, column, entry in table.entries():
+    for row, column, entry in (*table.entries(), *table.quotes()):
         fields = {
             "ablation": spec.ablation,
             "profile": spec.profile,
@@ -30,13 +30,16 @@ def render(table: ComparisonTable) -> str:
             "simulated": str(spec.simulated).lower(),
             "releasable": spec.releasable,
             "baseline": row.baseline or "",
+            **({"published": " ".join(filter(None, row.labels)) if row.published else ""} if table.compared else {}),
             **_coordinates(spec.rows, row),
             **_coordinates(spec.columns, column),
             "metric": spec.metric,
             **_numbers(entry),
             **{name: _joined(entry.count(name)) for name in COUNTS},
             "best": str(entry.best).lower(),
+            "not_told_from_best": str(entry.tied).lower(),
             "reference": str(row.reference).lower(),
+            **_contrast(entry),
             **_facts(row),
             **_cells(entry),
             "reasons": " | ".join(entry.reasons),
@@ -53,6 +56,10 @@ def _coordinates(paths: Sequence[str], place: Row | Column) -> dict[str, Any]:
 
 
 def _numbers(entry: Entry) -> dict[str, Any]:
+    if entry.quoted is not None:
+        low, _, high = entry.quoted_interval.strip("[]").partition(", ")
+        empty = dict.fromkeys(("sd", "seeds_done", "seeds_planned", "level_percent", "draws"), "")
+        return {"status": "published", "mean": entry.quoted, "low": low, "high": high, **empty}
     return {
         "status": entry.status,
         "mean": _text(entry.mean),
@@ -63,6 +70,21 @@ def _numbers(entry: Entry) -> dict[str, Any]:
         "high": _text(entry.high),
         "level_percent": LEVEL if entry.low is not None else "",
         "draws": "" if entry.draws is None else len(entry.draws),
+    }
+
+
+def _contrast(entry: Entry) -> dict[str, str]:
+    """Against the reference: arm minus reference."""
+    said, names = entry.contrast, ("delta", "low", "high", "p", "test", "note")
+    found = said.difference if said else None
+    numbers = {f"difference_{n}": _text(getattr(found, n)) if found else "" for n in names}
+    return {
+        **numbers,
+        "p_adjusted": _text(said.p) if found else "",
+        "mark": entry.mark,
+        "family": str(said.family) if said else "",
+        "margin": (said.verdict or "") if said else "",
+        "refused": " | ".join(r.words for r in said.refusals) if said else "",
     }
 
 

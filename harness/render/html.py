@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from harness.caption import caption
-from harness.entries import LEVEL
+from harness.entries import LEVEL, Contrast
 from harness.render.pages import PAGES
 from harness.table_model import ComparisonTable, Entry, Fact, stub_labels
 from harness.wording import SIGNS, measure, number, percent, plural, value_label
@@ -11,25 +13,30 @@ from harness.wording import SIGNS, measure, number, percent, plural, value_label
 
 def render(table: ComparisonTable) -> str:
     """The page: table, reading aid, footnotes, and the runs behind every number."""
-    return PAGES.get_template("table.html.j2").render(
-        table=table,
-        caption=caption(table),
-        header=table.header(),
-        parts=[(stub_labels(rows), rows) for rows in (table.rows, table.baselines) if rows],
-        number=number,
-        tip=_tip,
-        fact_tip=_fact_tip,
-        value_label=value_label,
-        signs=SIGNS,
-        metric=table.spec.metric,
-    )
+    return PAGES.get_template("table.html.j2").render(table=table, caption=caption(table), **words())
+
+
+def words() -> dict[str, Any]:
+    """What the templates of ``comparison.html.j2`` call."""
+    return {
+        "number": number,
+        "tip": _tip,
+        "fact_tip": _fact_tip,
+        "value_label": value_label,
+        "stub_labels": stub_labels,
+        "signs": SIGNS,
+    }
 
 
 def _tip(entry: Entry) -> str:
     """What a pointer over an entry shows."""
+    if entry.quoted is not None:
+        return entry.reasons[0] if entry.reasons else "the source has no such number"
     lines = []
     if entry.low is not None:
-        lines.append(f"{LEVEL} % interval {number(entry.low)} to {number(entry.high)}")
+        lines.append(f"{LEVEL} % interval {entry.shown('low')} to {entry.shown('high')}")
+    if entry.contrast is not None:
+        lines += _contrast_lines(entry.contrast)
     said = {"n": "test set", "n_patients": "test patients", "n_train": "training set"}
     for name, words in said.items():
         if values := entry.count(name):
@@ -42,6 +49,15 @@ def _tip(entry: Entry) -> str:
         where = "".join(f", {word} {value}" for word, value in ids.items() if value)
         lines.append(f"seed {value_label('', cell.seed)}: {outcome}{where}")
     return "\n".join(lines)
+
+
+def _contrast_lines(said: Contrast) -> list[str]:
+    if said.difference is None:
+        return [f"not compared with {said.reference}: {'; '.join(r.words for r in said.refusals)}"]
+    found = said.difference
+    interval = f"{100 * found.level:g} % interval {found.low:+.3f} to {found.high:+.3f}"
+    p = f"p {found.p:.3g}, adjusted {said.p:.3g}" if said.p is not None else "no p"
+    return [f"{found.delta:+.3f} against {said.reference} ({interval}; {p}; {found.test})", *filter(None, [found.note])]
 
 
 def _fact_tip(fact: Fact) -> str:

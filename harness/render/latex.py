@@ -10,14 +10,14 @@ from dataclasses import replace
 from harness.caption import caption
 from harness.render.blocks import blocks
 from harness.table_model import ComparisonTable, Entry, HeadLine, Row, Span, stub_labels
-from harness.wording import number
 
+MARKS = {"": "", "†": "\\dag{}", "‡": "\\ddag{}"}
 PACKAGES = ("booktabs", "graphicx")
 """What a document needs beside LaTeX itself; ``graphicx`` shrinks a table that is wider than the line."""
 
 MAX_COLUMNS = 6
 """More than these would be too small to read across a page: they go on in a further float of that number."""
-MAX_ROWS = 14
+MAX_ROWS = 13
 """More than these, with their intervals and a caption, are higher than a page of LaTeX's ``article``."""
 
 _GREEK = (
@@ -109,13 +109,14 @@ def _lines(table: ComparisonTable) -> Iterator[str]:
 
 def _pages(block: ComparisonTable) -> Iterator[ComparisonTable]:
     """A block cut to the height of a page; grid and rows without images part first."""
-    if len(block.rows) + len(block.baselines) <= MAX_ROWS:
+    if sum(map(len, block.parts)) <= MAX_ROWS:
         yield block
         return
-    for start in range(0, len(block.rows), MAX_ROWS):
-        yield replace(block, rows=block.rows[start : start + MAX_ROWS], baselines=())
-    for start in range(0, len(block.baselines), MAX_ROWS):
-        yield replace(block, rows=(), baselines=block.baselines[start : start + MAX_ROWS])
+    empty = {"rows": (), "baselines": (), "published": ()}
+    for name in empty:
+        rows = getattr(block, name)
+        for start in range(0, len(rows), MAX_ROWS):
+            yield replace(block, **{**empty, name: rows[start : start + MAX_ROWS]})
 
 
 def _caption(table: ComparisonTable) -> Iterator[str]:
@@ -135,7 +136,7 @@ def _block(table: ComparisonTable) -> Iterator[str]:
     header = table.header()
     for line, following in zip(header, [*header[1:], None]):
         yield from _head(line, following)
-    for rows in filter(None, (table.rows, table.baselines)):
+    for rows in table.parts:
         yield "\\midrule"
         yield from _rows(rows)
     yield "\\bottomrule"
@@ -185,23 +186,29 @@ def _rows(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _value(entry: Entry) -> str:
-    letters = f"\\textsuperscript{{{','.join(entry.footnotes)}}}" if entry.footnotes else ""
+    above = ",".join(filter(None, (MARKS[entry.mark], *entry.footnotes)))
+    letters = f"\\textsuperscript{{{above}}}" if above else ""
+    if entry.quoted is not None:
+        return f"{escape(entry.quoted)}{letters}"
     if entry.mean is None:
         return f"\\emph{{{escape(entry.sign)}}}{letters}"
-    mean = f"\\textbf{{{number(entry.mean)}}}" if entry.best else number(entry.mean)
-    spread = f"{{\\scriptsize $\\pm${number(entry.sd)}}}" if entry.sd is not None else ""
+    mean = f"\\textbf{{{entry.shown('mean')}}}" if entry.best else entry.shown("mean")
+    mean = f"\\underline{{{mean}}}" if entry.tied else mean
+    spread = f"{{\\scriptsize $\\pm${entry.shown('sd')}}}" if entry.sd is not None else ""
     return f"{mean}{spread}{letters}"
 
 
 def _second(entry: Entry) -> str:
     """What stands below a value: its interval, and how many seeds it is over where some are lost."""
-    interval = f"{{[}}{number(entry.low)}, {number(entry.high)}{{]}}" if entry.low is not None else ""
+    if entry.quoted_interval:
+        return f"{{\\scriptsize {escape(entry.quoted_interval)}}}"
+    interval = f"{{[}}{entry.shown('low')}, {entry.shown('high')}{{]}}" if entry.low is not None else ""
     said = " ".join(filter(None, (interval, entry.share)))
     return f"{{\\scriptsize {said}}}" if said else ""
 
 
 def _below(block: ComparisonTable, footer: str) -> Iterator[str]:
-    used = {letter for _, _, entry in block.entries() for letter in entry.footnotes}
+    used = {letter for rows in block.parts for row in rows for entry in row.entries for letter in entry.footnotes}
     notes = [f"\\textsuperscript{{{letter}}} {escape(text)}" for letter, text in block.footnotes if letter in used]
     if footer:
         notes.append(escape(footer))

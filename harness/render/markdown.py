@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from harness.caption import caption
 from harness.table_model import Column, ComparisonTable, Entry, Row, stage_of
-from harness.wording import measure, number
+from harness.wording import measure
 
 EDGE = "│"
 """Fills the column between test results and what stands beside them."""
@@ -37,6 +37,10 @@ def _lines(table: ComparisonTable) -> Iterator[str]:
     if table.baselines:
         yield _line(["*no image:*"] + [""] * (stubs - 1 + width))
     for row in table.baselines:
+        yield _row(row)
+    if table.published:
+        yield _line(["*published, not ours:*"] + [""] * (stubs - 1 + width))
+    for row in table.published:
         yield _row(row)
     yield ""
     yield _escape(" ".join(said.sentences))
@@ -71,12 +75,16 @@ def _row(row: Row) -> str:
 
 
 def _entry(entry: Entry) -> str:
-    letters = f"<sup>{','.join(entry.footnotes)}</sup>" if entry.footnotes else ""
+    above = ",".join(filter(None, (entry.mark, *entry.footnotes)))
+    letters = f"<sup>{above}</sup>" if above else ""
+    if entry.quoted is not None:
+        return "<br>".join(filter(None, (f"{entry.quoted}{letters}", entry.quoted_interval)))
     if entry.mean is None:
         return f"*{_escape(entry.sign)}*{letters}"
-    mean = f"**{number(entry.mean)}**" if entry.best else number(entry.mean)
-    value = f"{mean} ± {number(entry.sd)}" if entry.sd is not None else mean
-    interval = f"[{number(entry.low)}, {number(entry.high)}]" if entry.low is not None else ""
+    mean = f"**{entry.shown('mean')}**" if entry.best else entry.shown("mean")
+    mean = f"<ins>{mean}</ins>" if entry.tied else mean
+    value = f"{mean} ± {entry.shown('sd')}" if entry.sd is not None else mean
+    interval = f"[{entry.shown('low')}, {entry.shown('high')}]" if entry.low is not None else ""
     second = " ".join(filter(None, (interval, entry.share)))
     return "<br>".join(filter(None, (f"{value}{letters}", second)))
 

@@ -11,7 +11,6 @@ from rich.text import Text
 from harness.caption import caption
 from harness.render.blocks import blocks
 from harness.table_model import ComparisonTable, Entry, HeadLine, Row, Span, stub_labels
-from harness.wording import number
 
 GAP = 2
 EDGE = " │"
@@ -48,22 +47,26 @@ def print_table(table: ComparisonTable, console: Console) -> None:
     console.print(render(table, console.width))
 
 
-def short(value: float) -> str:
-    """Three decimals without the leading zero: ``.712``."""
-    return number(value).replace("0.", ".", 1) if abs(value) < 1 else number(value)
+def short(text: str) -> str:
+    """A number without its leading zero: ``.712``."""
+    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 
 def _entry(entry: Entry) -> list[Line]:
     """The lines of one entry: value, interval, marks."""
     letters = ",".join(entry.footnotes).translate(SUPERSCRIPTS)
+    if entry.quoted is not None:
+        lines = [[(short(entry.quoted), ""), (letters, "yellow")]]
+        return lines + ([[(entry.quoted_interval, "dim")]] if entry.quoted_interval else [])
     if entry.mean is None:
         return [[(entry.sign, "yellow"), (letters, "")]]
-    spread = f"±{short(entry.sd)}" if entry.sd is not None else ""
-    lines: list[Line] = [[(short(entry.mean), "bold green" if entry.best else ""), (spread, "")]]
+    spread = f"±{short(entry.shown('sd'))}" if entry.sd is not None else ""
+    style = "bold green" if entry.best else "underline" if entry.tied else ""
+    lines: list[Line] = [[(short(entry.shown("mean")), style), (spread, "")]]
     if entry.low is not None:
-        lines.append([(f"{short(entry.low)}–{short(entry.high)}", "dim")])
-    if entry.share or letters:
-        lines.append([(entry.share + letters, "yellow")])
+        lines.append([(f"{short(entry.shown('low'))}–{short(entry.shown('high'))}", "dim")])
+    if entry.mark or entry.share or letters:
+        lines.append([(entry.mark, "bold"), (entry.share + letters, "yellow")])
     return lines
 
 
@@ -100,11 +103,9 @@ def _block(table: ComparisonTable, layout: _Layout) -> Iterator[Text]:
         yield _heads(line, layout)
         if not line.sizes and any(s.width > 1 for s in (*line.spans, *line.beside)):
             yield _under(line, layout)
-    yield layout.rule()
-    yield from _rows(table.rows, layout)
-    if table.baselines:
+    for rows in table.parts:
         yield layout.rule()
-        yield from _rows(table.baselines, layout)
+        yield from _rows(rows, layout)
 
 
 def _heads(line: HeadLine, layout: _Layout) -> Text:
@@ -159,13 +160,13 @@ def _labels(texts: Sequence[str], widths: Sequence[int], style: str = "") -> Tex
 
 def _stub_widths(table: ComparisonTable) -> list[int]:
     heads = [line.stubs for line in table.header()]
-    shown = zip(*stub_labels(table.rows), *stub_labels(table.baselines), *heads)
+    shown = zip(*(labels for rows in table.parts for labels in stub_labels(rows)), *heads)
     return [max(map(len, column)) for column in shown]
 
 
 def _layout(table: ComparisonTable, stubs: list[int]) -> _Layout:
     """Widths that hold all values, widened where a head over several columns is longer than they are."""
-    rows = (*table.rows, *table.baselines)
+    rows = [row for part in table.parts for row in part]
     entries = zip(*(row.entries for row in rows))
     widths = [max(sum(len(t) for t, _ in line) for e in column for line in _entry(e)) for column in entries]
     aside = [max(len(fact.text) for fact in column) for column in zip(*(row.facts for row in rows))]

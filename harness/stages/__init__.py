@@ -10,6 +10,7 @@ from harness.stages.pretrain import PretrainStage
 from harness.stages.reports import ReportsStage
 from harness.stages.search import SearchStage
 from harness.stages.text import TextStage
+from harness.stages.text_features import TextFeaturesStage
 
 STAGES: dict[str, Stage] = {
     stage.name: stage
@@ -22,6 +23,7 @@ STAGES: dict[str, Stage] = {
         PretrainStage(),
         FineTuneStage(),
         FeaturesStage(),
+        TextFeaturesStage(),
         EvaluateStage(),
     )
 }

@@ -1,4 +1,4 @@
-"""Stage ``evaluate``: a protocol on cached features or fine-tuned scores, or a baseline that needs no image."""
+"""Stage ``evaluate``: a protocol on cached features, texts or fine-tuned scores, or a baseline without image."""
 
 from __future__ import annotations
 
@@ -7,30 +7,44 @@ from typing import TYPE_CHECKING
 from harness.stages.base import Context, Stage
 from harness.stages.dataset import split_slice
 from harness.stages.finetune import fine_tunes
+from harness.stages.text_features import compares_texts
 
 if TYPE_CHECKING:
     from harness.config import CellConfig
     from harness.facts import Facts
 
 
-OF_OTHER_STAGES = {"representation", "finetune"}
+OF_OTHER_STAGES = {"representation", "finetune", "zero_shot", "risk"}
 OF_PROBES = {"folds", "strengths"}
+OF_TRAININGS = OF_PROBES | {"fraction"}
+RISK = "risk"
+OF_RISK_ROWS = {"metadata": {"model", "mask"}, "text": {"model"}, "majority": {"model", "fuse", "mask"}}
+"""Settings of ``risk`` that a row without image does not read: metadata is always Cox, text the hazard layer."""
 
 
 class EvaluateStage(Stage):
     """Reads the ``eval`` section, the seed (it draws the label fraction) and the split.
 
     The only stage that reads test labels, and it reads them once, to score. A fine-tuning has made all its choices in
-    a stage of its own; what chooses a probe is no part of its key.
+    a stage of its own; what chooses a probe is no part of its key. Where nothing is trained, as in a comparison with
+    texts, neither the fraction nor the seed that draws it is.
     """
 
     name = "evaluate"
+    version = 2
 
     def config(self, cell: CellConfig, facts: Facts) -> dict:
-        unread = OF_OTHER_STAGES | (OF_PROBES if fine_tunes(cell) else set())
-        return _slice(cell, unread)
+        if compares_texts(cell):
+            said = _slice(cell, OF_OTHER_STAGES | OF_TRAININGS)
+            return {name: said[name] for name in ("eval", "split")}
+        said = _slice(cell, OF_OTHER_STAGES | (OF_PROBES if fine_tunes(cell) else set()))
+        if cell.eval.protocol == RISK:
+            said["eval"] |= cell.eval.risk.model_dump(mode="json")
+        return said
 
     def inputs(self, cell: CellConfig, facts: Facts) -> tuple[str, ...]:
+        if compares_texts(cell):
+            return ("images", "features", "text_features")
         return ("images", "finetune" if fine_tunes(cell) else "features")
 
     def kind(self, cell: CellConfig, facts: Facts) -> str:
@@ -45,13 +59,16 @@ class EvaluateStage(Stage):
 class BaselineStage(EvaluateStage):
     """The same stage for a row that needs no image: it reads the exam table, and ``text`` the reports."""
 
-    version = 2
+    version = 3
 
     def __init__(self, baseline: str) -> None:
         self.baseline = baseline
 
     def config(self, cell: CellConfig, facts: Facts) -> dict:
-        return {**_slice(cell, OF_OTHER_STAGES | {"protocol"}), "baseline": self.baseline}
+        said = {**_slice(cell, OF_OTHER_STAGES | {"protocol"}), "baseline": self.baseline}
+        if cell.eval.protocol == RISK:
+            said["eval"] |= cell.eval.risk.model_dump(mode="json", exclude=OF_RISK_ROWS[self.baseline])
+        return said
 
     def inputs(self, cell: CellConfig, facts: Facts) -> tuple[str, ...]:
         return ("images", "reports") if self.baseline == "text" else ("images",)

@@ -27,6 +27,7 @@ class FineTuneStage(Stage):
     """
 
     name = "finetune"
+    version = 2
 
     def config(self, cell: CellConfig, facts: Facts) -> dict:
         said = {

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def finetune(context: Context) -> dict:
-    """Fine-tune and write ``scores.parquet`` (``breast_id, score``: a logit) and ``details.json``."""
+    """Fine-tune and write ``scores.parquet`` (``breast_id`` and `FineTuned.scores`) and ``details.json``."""
     from mvmlm.data.augment import Augmentation
     from mvmlm.data.image_store import ImageStore, stored_breasts
     from mvmlm.data.splits import with_split

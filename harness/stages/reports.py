@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 class ReportsStage(Stage):
     """Reads the data set, the split and the ``reports`` section.
 
-    Pretraining reads ``reports.parquet``, which holds training patients alone. ``test_reports.parquet`` is for the row
-    «text only», and nothing else opens it.
+    Pretraining reads ``reports.parquet``, which holds training patients alone. ``test_reports.parquet`` is for what is
+    asked of test patients when all training is done: the row «text only» and protocol ``retrieval``. Nothing else opens
+    it.
     """
 
     name = "reports"

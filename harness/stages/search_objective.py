@@ -70,7 +70,7 @@ class Judge:
         return cls(ImageStore.open(images), breasts, tasks, notes, said["representation"], said["seed"])
 
     def score(self, method: Method) -> float:
-        """Mean over the tasks of the AUC per validation breast, in [0, 1]; the method's mode stays as it was.
+        """Mean over the tasks of the AUC per validation breast (of classes the macro AUC); the mode stays as it was.
 
         Raises
         ------
@@ -100,26 +100,27 @@ class Judge:
     def _auc(self, features: np.ndarray, task: str) -> float:
         from mvmlm.evaluation.logistic import ProbeOptions, fit_and_score
         from mvmlm.evaluation.metrics import auc
+        from mvmlm.evaluation.multiclass import macro_auc
+        from mvmlm.evaluation.tasks import TASKS
 
-        label = _labels(self.breasts, task)
+        asked = TASKS.get(task)
+        label = asked.labels(self.breasts)
         known = label.notna().to_numpy()
-        table = self.breasts.assign(label=label)[known].astype({"label": bool})
+        table = self.breasts.assign(label=label)[known].astype({"label": asked.dtype})
         features = features[known]
         fitted = (table["part"] == "train").to_numpy()
-        _, scores = fit_and_score(features[fitted], table[fitted], features[~fitted], ProbeOptions(), self.seed)
-        return auc(table["label"].to_numpy()[~fitted], scores)
-
-
-def _labels(breasts: pd.DataFrame, task: str) -> pd.Series:
-    from mvmlm.evaluation.tasks import TASKS
-
-    return TASKS.get(task).labels(breasts)
+        _, scores = fit_and_score(
+            features[fitted], table[fitted], features[~fitted], ProbeOptions(), self.seed, len(asked.classes)
+        )
+        return (macro_auc if asked.classes else auc)(table["label"].to_numpy()[~fitted], scores)
 
 
 def _lacking(breasts: pd.DataFrame, task: str) -> str:
     """Why a task cannot be scored; empty where it can."""
+    from mvmlm.evaluation.tasks import TASKS
+
     try:
-        label = _labels(breasts, task)
+        label = TASKS.get(task).labels(breasts)
     except DataError as error:
         return str(error)
     for part, name in (("train", "training"), ("val", "validation")):

@@ -100,7 +100,7 @@ def assemble(config: dict, inputs: dict[str, Path], runtime: dict) -> Assembled:
     weights = {"weights": runtime["weights"]} if "weights" in runtime else {}
     method = build_method(
         {**config["method"], **weights},
-        _shapes(store.image_size, texts),
+        _shapes(store.image_size, texts, config),
         loss=config.get("loss"),
         seed=config["seed"],
     )
@@ -207,8 +207,8 @@ def _labelled(breasts: pd.DataFrame, config: dict) -> pd.DataFrame:
     from mvmlm.data.splits import label_fraction
     from mvmlm.evaluation.tasks import TASKS
 
-    label = breasts[TASKS.get(config["labels"]["task"]).column]
-    breasts = breasts.assign(label=label.astype("Float32"))[label.notna()]
+    label = TASKS.get(config["labels"]["task"]).labels(breasts)
+    breasts = breasts.assign(label=label)[label.notna()]
     training = breasts[breasts["part"] == "train"]
     granted = label_fraction(training, training["label"], config["labels"]["fraction"], config["seed"])
     return breasts[breasts["patient_id"].isin(granted) | (breasts["part"] == "val")]
@@ -248,12 +248,13 @@ def _by_breast(owners: pd.Series, text_ids: np.ndarray, breasts: pd.Index) -> np
     return found
 
 
-def _shapes(image_size: tuple[int, int], texts: Texts | None) -> Shapes:
+def _shapes(image_size: tuple[int, int], texts: Texts | None, config: dict) -> Shapes:
+    from mvmlm.evaluation.tasks import TASKS
     from mvmlm.methods import Shapes
     from mvmlm.models.text_tower import backbone_config
 
     if texts is None:
-        return Shapes(image_size)
+        return Shapes(image_size, classes=len(TASKS.get(config["labels"]["task"]).classes) if "labels" in config else 0)
     if texts.encoder is None:
         return Shapes(image_size, texts.tokens.width, texts.tokens.length)
     return Shapes(image_size, texts.encoder.config.hidden_size, texts.tokens.length, backbone_config(texts.encoder))

@@ -112,7 +112,7 @@ def carve_validation(patients: Iterable[Hashable], fraction: float, seed: int) -
 
 
 def nested_fraction(
-    patients: Iterable[Hashable], positive: Iterable[bool], fraction: float, seed: int
+    patients: Iterable[Hashable], labels: Iterable[bool] | Iterable[int], fraction: float, seed: int
 ) -> frozenset:
     """A stratified share of the patients; for one seed, a smaller share lies inside every larger one.
 
@@ -120,10 +120,10 @@ def nested_fraction(
     ----------
     patients : iterable, length n
         A patient may stand in several rows.
-    positive : iterable of bool, length n
-        A patient with any positive row is positive.
+    labels : iterable of bool, or of class indices, length n
+        They make strata of patients, as `by_label` says.
     fraction : float
-        In (0, 1]. Each class gives its share, rounded, and never less than one patient.
+        In (0, 1]. Each stratum gives its share, rounded, and never less than one patient.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def nested_fraction(
     if not 0 < fraction <= 1:
         raise ConfigError(f"fraction is {fraction}: it must be above 0 and at most 1")
     granted: list = []
-    for members in _by_label(patients, positive):
+    for members in by_label(patients, labels):
         granted += _shuffled(members, seed, "fraction")[: max(1, _round(fraction * len(members)))]
     return frozenset(granted)
 
@@ -149,10 +149,11 @@ def label_fraction(breasts: pd.DataFrame, label: pd.Series, fraction: float, see
     breasts : DataFrame
         Breasts of the training split, with ``patient_id`` and, where known, ``cc`` and ``mlo``.
     label : Series
-        Label of each of these breasts; NA is unknown.
+        Label of each of these breasts, boolean or class index; NA is unknown.
     """
     usable = label.notna().to_numpy() & has_standard_view(breasts)
-    return nested_fraction(breasts["patient_id"][usable], label[usable].astype(bool), fraction, seed)
+    kind = bool if pd.api.types.is_bool_dtype(label) else int
+    return nested_fraction(breasts["patient_id"][usable], label[usable].astype(kind), fraction, seed)
 
 
 def has_standard_view(breasts: pd.DataFrame) -> np.ndarray:
@@ -163,12 +164,12 @@ def has_standard_view(breasts: pd.DataFrame) -> np.ndarray:
 
 
 def patient_folds(
-    patients: Iterable[Hashable], positive: Iterable[bool], folds: int, seed: int
+    patients: Iterable[Hashable], labels: Iterable[bool] | Iterable[int], folds: int, seed: int
 ) -> np.ndarray:
-    """Fold of each row: grouped by patient, stratified by the patient's label.
+    """Fold of each row: grouped by patient, stratified by the patient's label, as `by_label` says.
 
-    As scikit-learn's ``StratifiedGroupKFold``, but with a promise: where each class has ``folds`` patients or
-    more, every fold holds patients of both, and each class is spread over the folds to within one patient.
+    As scikit-learn's ``StratifiedGroupKFold``, but with a promise: each stratum is spread over the folds to within one
+    patient, so that where it has ``folds`` patients or more, every fold holds some of them.
 
     Returns
     -------
@@ -176,16 +177,28 @@ def patient_folds(
         Numbers from 0 to ``folds - 1``.
     """
     ids = list(patients)
-    order = [p for members in _by_label(ids, positive) for p in _shuffled(members, seed, "folds")]
+    order = [p for members in by_label(ids, labels) for p in _shuffled(members, seed, "folds")]
     fold = {patient: position % folds for position, patient in enumerate(order)}
     return np.array([fold[p] for p in ids], dtype=int)
 
 
-def _by_label(patients: Iterable[Hashable], positive: Iterable[bool]) -> list[list]:
-    """Patients with no positive row, then those with one; an empty class is left out."""
-    rows = pd.Series(list(positive), dtype=bool)
-    flags = rows.groupby(np.asarray(list(patients), dtype=object)).any()
-    return [list(flags.index[flags == value]) for value in (False, True) if (flags == value).any()]
+def by_label(patients: Iterable[Hashable], labels: Iterable[bool] | Iterable[int]) -> list[list]:
+    """Strata of patients by their rows' labels; one that nobody is in is left out.
+
+    Of labels that are true or false: patients with no positive row, then those with one. Of class indices: patients of
+    each `rarest_class`, in the order of the classes.
+    """
+    ids, rows = np.asarray(list(patients), dtype=object), pd.Series(list(labels))
+    stratum = rows.groupby(ids).any() if rows.dtype == bool else rarest_class(ids, rows)
+    return [list(stratum.index[stratum == value]) for value in np.unique(stratum)]
+
+
+def rarest_class(patients: Iterable[Hashable], labels: Iterable[int]) -> pd.Series:
+    """Patient, sorted, to the class among her rows that the fewest patients have; the higher of equals."""
+    has = pd.DataFrame({"patient": patients, "label": labels}).drop_duplicates()
+    having = has["label"].map(has["label"].value_counts())
+    rarest = has.assign(having=having, last=-has["label"]).sort_values(["having", "last"], kind="stable")
+    return rarest.groupby("patient")["label"].first()
 
 
 def _shuffled(patients: Iterable[Hashable], seed: int, purpose: str) -> list:

@@ -20,7 +20,7 @@ class Cohort:
     ----------
     train, test : DataFrame
         Rows of the breast table sorted by ``breast_id``, with ``row`` (position in the table) and ``label``
-        (bool).
+        (bool, or class index).
     dropped : dict
         Breasts left out, by reason.
     """
@@ -66,11 +66,11 @@ def select_cohort(
         "train: no usable standard view": int((training & known & ~seen).sum()),
         "test: no usable standard view": int((testing & known & ~seen).sum()),
     }
-    return Cohort(_tidy(train), _tidy(test), dropped)
+    return Cohort(_tidy(train, task), _tidy(test, task), dropped)
 
 
-def _tidy(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.sort_index(kind="stable").astype({"label": bool})
+def _tidy(rows: pd.DataFrame, task: Task) -> pd.DataFrame:
+    return rows.sort_index(kind="stable").astype({"label": task.dtype})
 
 
 def _require_both(rows: pd.DataFrame, task: Task, what: str, remedy: str) -> None:
@@ -80,9 +80,8 @@ def _require_both(rows: pd.DataFrame, task: Task, what: str, remedy: str) -> Non
             "the task out"
         )
     if rows["label"].nunique() < 2:
-        kind = "positives" if rows["label"].iloc[0] else "negatives"
         people = rows["patient_id"].nunique()
         raise DataError(
-            f"task {task.name}: the {what} holds only {kind} ({len(rows)} breasts of {people} patients): "
-            f"{remedy} or leave the task out"
+            f"task {task.name}: the {what} holds only {task.names(rows['label'])} ({len(rows)} breasts of {people} "
+            f"patients): {remedy} or leave the task out"
         )

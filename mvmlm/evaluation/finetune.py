@@ -42,8 +42,10 @@ def run(
 
     Parameters
     ----------
-    features : ndarray, shape (n_breasts, 1)
-        `FineTuned.scores`, rows as those of ``breasts``; NaN for a breast without one.
+    features : ndarray, shape (n_breasts, 1) or (n_breasts, K)
+        Logits, or probabilities of classes, `fine_tuning.train.FineTuned.scores`, rows as those of ``breasts``; NaN for
+        a breast without any. Of training breasts, those of the validation part have one: thresholds are chosen on them,
+        as epoch and learning rate were.
 
     Raises
     ------
@@ -52,12 +54,24 @@ def run(
     """
     options = as_options(ScoringOptions, options)
     scores = np.asarray(features, np.float64)
-    if scores.shape != (len(breasts), 1):
-        raise DataError(f"scores have shape {scores.shape}, the breast table {len(breasts)} rows")
+    wanted = (len(breasts), len(task.classes) or 1)
+    if scores.shape != wanted:
+        raise DataError(f"scores have shape {scores.shape}, and task {task.name} asks for {wanted}")
+    scores = scores if task.classes else scores[:, 0]
     cohort = select_cohort(breasts, task, fraction=fraction, seed=seed)
-    mine = scores[cohort.test["row"], 0]
-    if not np.isfinite(mine).all():
-        first = cohort.test.index[~np.isfinite(mine)][0]
-        raise DataError(f"{(~np.isfinite(mine)).sum()} of {len(mine)} test breasts have no score (such as {first})")
+    mine = scores[cohort.test["row"]]
+    scored = np.isfinite(mine.reshape(len(mine), -1)).all(axis=1)
+    if not scored.all():
+        first = cohort.test.index[~scored][0]
+        raise DataError(f"{(~scored).sum()} of {len(mine)} test breasts have no score (such as {first})")
     details = {"protocol": "finetune", "fraction": fraction, "seed": seed}
-    return score_test(cohort, task, mine, draws=options.draws, interval=options.interval, details=details)
+    return score_test(
+        cohort,
+        task,
+        mine,
+        draws=options.draws,
+        interval=options.interval,
+        details=details,
+        scale="logit",
+        reference=scores[cohort.train["row"]],
+    )

@@ -45,13 +45,16 @@ def run(
         breasts, task, fraction=fraction, seed=seed, has_features=_has_features(features, breasts)
     )
     train, test = cohort.train, cohort.test
-    fit, scores = fit_and_score(features[train["row"]], train, features[test["row"]], options, seed)
+    fit, scores = fit_and_score(
+        features[train["row"]], train, features[test["row"]], options, seed, len(task.classes)
+    )
     return score_test(
         cohort,
         task,
         scores,
         draws=options.draws,
         interval=options.interval,
+        reference=fit.out_of_fold,
         details={
             "protocol": "linear_probe",
             "fraction": fraction,

@@ -38,27 +38,28 @@ def run_metadata(
 ) -> Evaluation:
     """The linear probe's classifier on metadata alone, over the same training and test breasts.
 
-    Its features hold no pixel and no finding: age, density, laterality, number of views, image size,
-    manufacturer, site, machine, and what is missing. An AUC well above 0.5 says that the data set gives its labels away
-    (see the module's text).
+    Its features hold no pixel and no finding: age, density, laterality, number of views, image size, manufacturer,
+    site, machine, and what is missing; never the column that is the label. An AUC well above 0.5 says that the data set
+    gives its labels away (see the module's text).
     """
     options = as_options(ProbeOptions, options)
     cohort = select_cohort(breasts, task, fraction=fraction, seed=seed)
     train, test = cohort.train, cohort.test
-    train_features, names = metadata_features(train, train)
-    test_features, _ = metadata_features(test, train)
-    fit, scores = fit_and_score(train_features, train, test_features, options, seed)
+    train_features, names = metadata_features(train, train, task.column)
+    test_features, _ = metadata_features(test, train, task.column)
+    fit, scores = fit_and_score(train_features, train, test_features, options, seed, len(task.classes))
     return score_test(
         cohort,
         task,
         scores,
         draws=options.draws,
         interval=options.interval,
+        reference=fit.out_of_fold,
         details={
             "baseline": "metadata",
             "fraction": fraction,
             "seed": seed,
-            "coefficients": dict(zip(names, fit.coefficients.tolist(), strict=True)),
+            "coefficients": fit.of_each_class(task.classes, lambda row: dict(zip(names, row.tolist(), strict=True))),
             **fit.details(),
         },
     )
@@ -72,15 +73,20 @@ def run_majority(
     seed: int,
     options: ProbeOptions | Mapping[str, Any] | None = None,
 ) -> Evaluation:
-    """One constant score, the training prevalence, for every test breast: AUC 0.5 by definition."""
+    """The training prevalence, or the classes' shares, as score of every test breast: AUC 0.5 by definition."""
     options = as_options(ProbeOptions, options)
     cohort = select_cohort(breasts, task, fraction=fraction, seed=seed)
+    share = cohort.train["label"].mean()
+    if task.classes:
+        share = np.bincount(cohort.train["label"], minlength=len(task.classes)) / len(cohort.train)
+    scores, reference = (np.full((len(rows), *np.shape(share)), share) for rows in (cohort.test, cohort.train))
     return score_test(
         cohort,
         task,
-        np.full(len(cohort.test), cohort.train["label"].mean()),
+        scores,
         draws=options.draws,
         interval=options.interval,
+        reference=reference,
         details={"baseline": "majority", "fraction": fraction, "seed": seed},
     )
 
@@ -92,13 +98,15 @@ BASELINES: dict[str, Callable[..., Evaluation]] = {
 }
 
 
-def metadata_features(rows: pd.DataFrame, train: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+def metadata_features(rows: pd.DataFrame, train: pd.DataFrame, label: str = "") -> tuple[np.ndarray, list[str]]:
     """Metadata as numbers; which categories there are and what fills a gap is learnt from ``train``.
 
     Parameters
     ----------
     rows, train : DataFrame
         Rows of the breast table; what to encode, and the training rows.
+    label : str
+        Column that is left out.
 
     Returns
     -------
@@ -107,7 +115,7 @@ def metadata_features(rows: pd.DataFrame, train: pd.DataFrame) -> tuple[np.ndarr
         flagged.
     """
     columns: dict[str, np.ndarray] = {}
-    told = [c for c in (*NUMBERS, *CATEGORIES, *ABSENCE) if c in rows and train[c].notna().any()]
+    told = [c for c in (*NUMBERS, *CATEGORIES, *ABSENCE) if c != label and c in rows and train[c].notna().any()]
     for name in (c for c in told if c in NUMBERS):
         values = rows[name].astype("Float64")
         mean = train[name].astype("Float64").mean()

@@ -19,8 +19,8 @@ from mvmlm.registry import Registry, did_you_mean
 
 OptionsT = TypeVar("OptionsT")
 
-#: Columns of `Evaluation.predictions`.
-PREDICTION_COLUMNS = ("breast_id", "patient_id", "label", "score")
+#: First columns of `Evaluation.predictions`, whatever the protocol.
+PREDICTION_COLUMNS = ("unit_id", "patient_id", "label", "score")
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,29 +30,32 @@ class Evaluation:
     Attributes
     ----------
     predictions : DataFrame
-        One row a test breast, sorted by ``breast_id``: `PREDICTION_COLUMNS`; ``label`` int8, ``score``
-        float64.
+        One row a unit of the level that is scored (a test breast, an exam), sorted by ``unit_id``:
+        `PREDICTION_COLUMNS`, ``score`` float64, higher meaning more of the positive class. Of classes, ``p0``, ``p1``
+        … are their probabilities and ``score`` the expected class; of risk, ``years`` is the time to event or to the
+        end of follow-up, ``risk1`` … the probability of an event within so many years, and ``label`` whether there
+        was one.
     metrics : dict
-        Flat numbers. The first is the primary metric, its level in its name (``auc@breast``); its interval
-        follows under ``/low`` and ``/high``.
-    draws : ndarray, shape (B,), float32
-        Bootstrap draws of the primary metric; NaN where a draw leaves it undefined.
+        Flat numbers. The first is the primary metric. A metric has its level in its name (``auc@breast``), and where
+        its interval is known that follows under ``/low`` and ``/high``; other numbers have no ``@``.
+    draws : dict
+        Bootstrap draws of the metrics, shape (B,), float32, under their names; NaN where a draw leaves one undefined.
     details : dict
         How the numbers came about: settings, choices made on the way, what was left out. Plain JSON.
     """
 
     predictions: pd.DataFrame
     metrics: dict[str, float]
-    draws: np.ndarray
+    draws: dict[str, np.ndarray]
     details: dict[str, Any]
 
     def write(self, folder: Path) -> None:
-        """Write ``predictions.parquet``, ``metrics.json``, ``draws.npy`` and ``details.json``."""
+        """Write ``predictions.parquet``, ``metrics.json``, ``draws.npy`` (a field a metric) and ``details.json``."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.predictions.to_parquet(folder / "predictions.parquet", index=False)
         (folder / "metrics.json").write_text(json.dumps(self.metrics, indent=1))
-        np.save(folder / "draws.npy", self.draws)
+        write_draws(folder / "draws.npy", self.draws)
         (folder / "details.json").write_text(json.dumps(self.details, indent=1))
 
     @classmethod
@@ -69,11 +72,33 @@ class Evaluation:
             return cls(
                 predictions=pd.read_parquet(folder / "predictions.parquet"),
                 metrics=json.loads((folder / "metrics.json").read_text()),
-                draws=np.load(folder / "draws.npy"),
+                draws=read_draws(folder / "draws.npy"),
                 details=json.loads((folder / "details.json").read_text()),
             )
         except (OSError, ValueError, EOFError) as error:  # pyarrow's and json's errors are ValueErrors
             raise DataError(f"no whole evaluation in {folder} ({error}): evaluate this cell again") from error
+
+
+def read_draws(path: Path) -> dict[str, np.ndarray]:
+    """Metric to its draws, shape (B,), float32, as `write_draws` wrote them.
+
+    Raises
+    ------
+    DataError
+        When the file is of an earlier version, which kept the draws of one metric without its name.
+    """
+    fields = np.load(path)
+    if fields.dtype.names is None:
+        raise DataError(f"{path}: draws of an earlier version, without the metric's name: evaluate this cell again")
+    return {name: fields[name] for name in fields.dtype.names}
+
+
+def write_draws(path: Path, draws: Mapping[str, np.ndarray]) -> None:
+    """Write draws as one array with a named field a metric: a file that is read at once and says what is in it."""
+    fields = np.empty(max(map(len, draws.values()), default=0), dtype=[(name, np.float32) for name in draws])
+    for name, drawn in draws.items():
+        fields[name] = drawn
+    np.save(path, fields)
 
 
 class Protocol(typing.Protocol):

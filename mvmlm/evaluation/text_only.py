@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -42,19 +43,20 @@ def run_text(
     cohort = select_cohort(breasts, task, fraction=fraction, seed=seed)
     train_texts, test_texts = (texts.reindex(part.index).fillna("") for part in (cohort.train, cohort.test))
     train_words, test_words, names = bag_of_words(train_texts, test_texts)
-    fit, scores = fit_and_score(train_words, cohort.train, test_words, options, seed)
+    fit, scores = fit_and_score(train_words, cohort.train, test_words, options, seed, len(task.classes))
     return score_test(
         cohort,
         task,
         scores,
         draws=options.draws,
         interval=options.interval,
+        reference=fit.out_of_fold,
         details={
             "baseline": "text",
             "fraction": fraction,
             "seed": seed,
             "words": len(names),
-            "telling_words": _telling(names, fit.coefficients),
+            "telling_words": fit.of_each_class(task.classes, partial(_telling, names)),
             "without_text": {"train": int((train_texts == "").sum()), "test": int((test_texts == "").sum())},
             **fit.details(),
         },

@@ -55,6 +55,7 @@ def cell(task: str, fraction: float, seed: int, *, rng, centre: float, draws: in
         "prevalence": prevalence,
         "n_train": round(400 * fraction),
         "draws": sample,
+        "shared": {"patients": task, "splits": "one", "code": "c0de", "budget": {"pretrain": "8 epochs"}},
     }
 
 

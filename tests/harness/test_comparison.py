@@ -17,6 +17,7 @@ from harness.state import RunState
 from harness.store import Store
 from harness.tracking import Tracker
 from mvmlm.errors import ConfigError
+from mvmlm.evaluation.protocols import write_draws
 from tests.harness.ablation_files import expander
 
 BESIDE = ["reports/hallucinated", "text/truncated"]
@@ -59,7 +60,7 @@ def publish(plan: Plan, home: Home, measures: dict = MEASURES) -> None:
                 return {"measures": measures[node.stage]} if node.stage in measures else {}
             numbers = {"auc@breast": 0.75, "n": 20}
             (folder / "metrics.json").write_text(json.dumps(numbers))
-            np.save(folder / "draws.npy", np.linspace(0.7, 0.8, 50, dtype=np.float32))
+            write_draws(folder / "draws.npy", {"auc@breast": np.linspace(0.7, 0.8, 50)})
             return {"metrics": numbers}
 
         Store(home.store).publish({**vars(node)}, produce)

@@ -196,14 +196,16 @@ def test_scores_of_all_test_breasts_are_written_and_judged_like_a_probe(made, tm
     breasts = with_split(stored_breasts(made / "images"), **SPLIT)
     table = pd.read_parquet(tmp_path / "out" / SCORES)
     assert list(table.columns) == ["breast_id", "score"]
-    assert set(table["breast_id"]) == set(breasts.index[breasts["split"] == "test"])
     details = json.loads((tmp_path / "out" / DETAILS).read_text())
+    scored = breasts.loc[table["breast_id"], "split"]
+    assert set(scored.index[scored == "test"]) == set(breasts.index[breasts["split"] == "test"])
+    assert (scored == "train").sum() == details["parts"]["validation"]["breasts"], "thresholds are chosen on these"
     assert summary["lr"] == summary["measures"]["lr"] == details["lr"]
     assert summary["epochs"] == 4
     assert (tmp_path / "out" / "licence.json").is_file()
 
     found = evaluate(made, tmp_path / "out", tmp_path / "judged")
-    predictions = pd.read_parquet(tmp_path / "judged" / "predictions.parquet").set_index("breast_id")
+    predictions = pd.read_parquet(tmp_path / "judged" / "predictions.parquet").set_index("unit_id")
     assert predictions["score"].equals(table.set_index("breast_id")["score"].reindex(predictions.index))
     assert json.loads((tmp_path / "judged" / "details.json").read_text())["finetune"] == details
 
@@ -211,9 +213,20 @@ def test_scores_of_all_test_breasts_are_written_and_judged_like_a_probe(made, tm
     np.save(tmp_path / "features.npy", np.random.default_rng(0).standard_normal((images, 4)).astype(np.float32))
     probe = evaluate(made, tmp_path, tmp_path / "probed", folds=2, strengths=[1.0])
     probed = pd.read_parquet(tmp_path / "probed" / "predictions.parquet")
-    assert list(probed["breast_id"]) == list(predictions.index), "the same test set"
+    assert list(probed["unit_id"]) == list(predictions.index), "the same test set"
     sizes = ("n", "n_patients", "n_positive", "n_train", "n_train_patients")
     assert {k: found["metrics"][k] for k in sizes} == {k: probe["metrics"][k] for k in sizes}
+
+
+def test_a_task_of_classes_is_tuned_and_judged_by_its_probabilities(made, tmp_path):
+    tune(made, tmp_path, task="density")
+    table = pd.read_parquet(tmp_path / "out" / SCORES).set_index("breast_id")
+    assert list(table.columns) == ["p0", "p1", "p2", "p3"]
+    summary = evaluate(made, tmp_path / "out", tmp_path / "judged", task="density")
+    predictions = pd.read_parquet(tmp_path / "judged" / "predictions.parquet").set_index("unit_id")
+    np.testing.assert_array_equal(predictions[["p0", "p1", "p2", "p3"]], table.loc[predictions.index])
+    assert next(iter(summary["metrics"])) == "macro_auc@breast"
+    assert summary["notes"][0].startswith("density: the category, A to D")
 
 
 def test_no_test_label_reaches_a_score(made, tmp_path):

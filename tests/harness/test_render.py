@@ -10,14 +10,10 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
-from xml.etree import ElementTree
 
-import cv2
-import numpy as np
 import pytest
 from rich.console import Console
 
-from harness.figure import numeric_level, write_figure
 from harness.render import WRITERS, RenderError, write_all
 from harness.render.latex import PACKAGES, escape
 from harness.render.terminal import print_table
@@ -296,47 +292,3 @@ def test_latex_compiles_with_booktabs(table, tmp_path):
     assert "Overfull \\hbox" not in done.stdout
     assert "Float too large" not in done.stdout
     assert WRITERS["tex"](wide).count("\\begin{table}") == 3
-
-
-@pytest.mark.filterwarnings("error:constrained_layout not applied")
-@pytest.mark.parametrize("tasks", [("mass",), ("mass", "malignancy")])
-def test_figure_has_room_for_its_panels(tasks, tmp_path):
-    fractions = (0.01, 0.1, 0.5, 1.0)
-    frame, blind = (make(tasks=tasks, fractions=fractions, seeds=(0,)) for make in (grid, no_image))
-    asked = spec(rows=["eval.fraction"], columns=["task", "method.tokens"], question="How many? " * 30)
-    path, _ = write_figure(build_table(frame, blind, asked), tmp_path)
-    pixels = cv2.imread(str(path))
-    edges = [pixels[:2], pixels[-2:], pixels[:, :2], pixels[:, -2:]]
-    assert all((edge == 255).all() for edge in edges), "something is cut off"
-
-
-def test_figure_is_drawn_where_rows_run_along_a_number(table, tmp_path):
-    paths = write_figure(table, tmp_path)
-    assert [p.name for p in paths] == ["figure.png", "figure.svg"]
-    before = [p.read_bytes() for p in paths]
-    assert before[0].startswith(b"\x89PNG")
-    ElementTree.fromstring(before[1])
-    assert [p.read_bytes() for p in write_figure(table, tmp_path)] == before
-
-
-@pytest.mark.parametrize(
-    ("frame", "rows"),
-    [
-        (grid().replace({"method.tokens": {4: "four"}}), ["method.tokens"]),
-        (grid(tokens=(4,)), ["method.tokens"]),
-        (grid(), ["method.tokens", "eval.fraction"]),
-    ],
-    ids=["words", "one value", "two numbers"],
-)
-def test_no_figure_without_exactly_one_numeric_axis(frame, rows, tmp_path):
-    columns = [c for c in ("task", "eval.fraction") if c not in rows]
-    table = build_table(frame, None, spec(rows=rows, columns=columns, reference={}))
-    assert numeric_level(table) is None
-    assert write_figure(table, tmp_path / "none") == []
-    assert not (tmp_path / "none").exists()
-
-
-def test_figure_stands_even_where_nothing_is_done(tmp_path):
-    frame = lose(grid(), "missing", protocol="linear_probe")
-    frame["draws"] = np.array([None] * len(frame), object)
-    assert len(write_figure(build_table(frame, None, spec()), tmp_path)) == 2

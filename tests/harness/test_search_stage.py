@@ -201,6 +201,16 @@ def test_a_score_is_the_probes_auc_on_validation_patients_and_test_patients_are_
     assert judge.breasts["part"].value_counts().to_dict() == {"train": 21, "val": 9}
 
 
+def test_a_task_of_classes_is_scored_by_its_macro_auc(women):
+    density = np.where(women.store.grey[::2] < 0.55, "A", "C")
+    women.breasts["density"] = pd.array(density, dtype="string")
+    judge = Judge.open(Path(), judged(["mass", "density"]))
+    assert (judge.tasks, judge.notes) == (["mass", "density"], [])
+    assert judge.score(Brightness()) == 1.0
+    women.breasts["density"] = pd.array(np.random.default_rng(0).permutation(density), dtype="string")
+    assert Judge.open(Path(), judged(["density"])).score(Brightness()) < 0.9
+
+
 def test_no_task_with_both_classes_says_what_to_raise(women):
     with pytest.raises(DataError, match=r"calcification: .* one class\); raise data.val_fraction or search.val_frac"):
         Judge.open(Path(), judged(["calcification"]))

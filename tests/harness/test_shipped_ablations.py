@@ -11,7 +11,7 @@ NAMES = sorted(path.stem for path in SHIPPED.glob("*.yaml"))
 
 
 def test_the_ablations_that_were_promised_ship():
-    assert set(NAMES) >= {"token_count", "encoder", "report_source", "data_fraction", "main"}
+    assert set(NAMES) >= {"token_count", "encoder", "report_source", "data_fraction", "main", "risk"}
     assert [one.name for one in shipped()] == NAMES
 
 
@@ -21,7 +21,9 @@ def test_expands_at_both_scales(name, profile):
     expansion = expand_file(f"ablations/{name}.yaml", profile=profile)
     assert expansion.cells
     assert expansion.question.endswith("?")
-    assert {cell.config.data.name for cell in expansion.cells} == {"phantom" if profile == "demo" else "vindr"}
+    follows = {"risk": ("phantom_embed", "embed")}  # of the others' data sets nobody knows what became of the women
+    expected = follows.get(name, ("phantom", "vindr"))[profile == "paper"]
+    assert {cell.config.data.name for cell in expansion.cells} == {expected}
     reference = expansion.table.reference
     assert reference
     assert any(reference.items() <= cell.coordinates.items() for cell in expansion.cells)

@@ -223,7 +223,7 @@ def test_best_is_the_highest_mean_with_ties_at_the_decimals_shown():
     frame[METRIC] = [0.71204, 0.71196, 0.7114]
     table = build_table(frame, None, spec())
     assert [row.entries[0].best for row in table.rows] == [True, True, False]
-    assert "no claim of significance" in words(table)
+    assert "Bold: highest mean of its column, to the decimals shown." in words(table)
     alone = build_table(frame.head(1), None, spec())
     assert not entry(alone).best
 
@@ -322,7 +322,7 @@ def test_coordinates_can_be_named_where_other_numbers_stand_beside_them():
 
 def test_tables_need_no_torch_ray_or_mlflow():
     code = (
-        "import sys, harness.tables, harness.render, harness.render.terminal, harness.figure; "
+        "import sys, harness.tables, harness.render, harness.render.terminal, harness.figures.chosen; "
         "print(sorted({'torch', 'ray', 'mlflow'} & set(sys.modules)))"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

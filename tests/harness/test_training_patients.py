@@ -21,6 +21,7 @@ from mvmlm.data.exam_table import breast_table
 from mvmlm.data.image_store import BREASTS, ImageStore, stored_breasts
 from mvmlm.data.readers import DATASETS
 from mvmlm.data.splits import label_fraction, with_split
+from mvmlm.evaluation.tasks import TASKS
 from mvmlm.methods import METHODS, WEIGHTS, load_method
 from mvmlm.models import text_encoder
 from mvmlm.models.text_encoder import TextTokens, encode_texts
@@ -270,6 +271,18 @@ def test_labels_are_all_that_the_fraction_grants_to_a_probe(fraction, women, see
     assert "probe" in summary["notes"][0], "the table says that the probe's folds have seen the labels"
     exams = pd.read_parquet(women / "images" / "index.parquet")
     assert set(exams["patient_id"].iloc[sorted(seen.images)]) <= granted
+
+
+def test_a_method_of_labels_is_trained_on_the_classes_of_a_task(made, tmp_path, monkeypatch):
+    config = config_of("supervised", 1.0) | {"labels": {"task": "density", "fraction": 0.5}}
+    found = training_breasts(stored_breasts(made / "images"), config)
+    table = table_of(made)
+    training = table[table["split"] == "train"]
+    assert set(found["patient_id"]) == label_fraction(training, TASKS.get("density").labels(training), 0.5, seed=3)
+    assert found["label"].tolist() == ["ABCD".index(d) for d in table.loc[found.index, "density"]]
+    monkeypatch.setattr("tests.harness.test_training_patients.config_of", lambda *_: config)
+    run("supervised", made, tmp_path)
+    assert load_method(tmp_path / "out").head.out_features == 4
 
 
 def test_validation_patients_are_not_trained_on(made):

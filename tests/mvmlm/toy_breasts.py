@@ -62,7 +62,12 @@ def toy_store(count: int, *, missing: tuple[tuple[int, int], ...] = (), seed: in
                 rows.append(f"image_{breast}_{view}")
     pixels = np.random.default_rng(seed).integers(0, 65536, (len(rows), *SIZE)).astype(np.uint16)
     breasts = pd.DataFrame(
-        {"patient_id": [f"p{b // 2}" for b in range(count)], "cc": views[:, 0], "mlo": views[:, 1]},
+        {
+            "patient_id": [f"p{b // 2}" for b in range(count)],
+            "exam_id": [f"e{b // 2}" for b in range(count)],
+            "cc": views[:, 0],
+            "mlo": views[:, 1],
+        },
         index=pd.Index([f"b{b}" for b in range(count)], name="breast_id"),
     )
     return ImageStore(pd.DataFrame({"image_id": rows}), pixels), breasts

@@ -94,13 +94,14 @@ class FineTuned:
 
     Attributes
     ----------
-    scores : Series, float64
-        ``breast_id`` to logit, for every test breast with a standard view; labelled or not, nobody has looked.
+    scores : DataFrame, float64
+        ``breast_id`` to ``score``, a logit, or to the probabilities of classes ``p0``, ``p1`` …: every test breast with
+        a standard view, labelled or not (nobody has looked), and every breast of the validation part.
     details : dict
         Choices made on the way: learning rate, epochs and validation loss of each, sizes of the parts. Plain JSON.
     """
 
-    scores: pd.Series
+    scores: pd.DataFrame
     details: dict[str, Any]
 
 
@@ -150,7 +151,7 @@ def fine_tune(
     options = as_options(FineTuneOptions, options)
     granted, test = granted_breasts(breasts, task, fraction, seed), scored_breasts(breasts, task)
     training, validation = parts(granted, options.val_share, seed)
-    start, trained = _classifier(method, store, representation, seed)
+    start, trained = _classifier(method, store, representation, len(task.classes), seed)
     best, runs = _Trainings(
         start,
         _labelled(store, training),
@@ -162,12 +163,18 @@ def fine_tune(
         on_epoch,
         device,
     ).best()
-    scores = _scores(best, BreastData(store, test), options.batch_size, device)
-    if not np.isfinite(scores).all():
-        bad = test.index[~np.isfinite(scores)]
-        raise DataError(f"the fine-tuned network gives {len(bad)} test breasts no finite score (such as {bad[0]})")
+    scored = [rows for rows in (validation, test) if len(rows)]
+    columns = [f"p{k}" for k in range(len(task.classes))] or ["score"]
+    scores = pd.concat([
+        pd.DataFrame(_scores(best, BreastData(store, rows), options.batch_size, device), rows.index, columns)
+        for rows in scored
+    ])
+    finite = np.isfinite(scores).all(axis=1)
+    if not finite.all():
+        bad = scores.index[~finite]
+        raise DataError(f"the fine-tuned network gives {len(bad)} breasts no finite score (such as {bad[0]})")
     return FineTuned(
-        pd.Series(scores, index=test.index, name="score"),
+        scores,
         {
             "representation": representation,
             "width": start.head.in_features,
@@ -175,18 +182,20 @@ def fine_tune(
             "chosen_by": "validation" if len(validation) else "default",
             "lr": next(record["lr"] for record in runs if "chosen" in record),
             "runs": runs,
-            "parts": {"train": counts(training), "validation": counts(validation)},
+            "parts": {"train": counts(training, task), "validation": counts(validation, task)},
             "scored": len(test),
         },
     )
 
 
-def _classifier(method: Method, store: ImageStore, representation: str, seed: int) -> tuple[Classifier, int]:
+def _classifier(
+    method: Method, store: ImageStore, representation: str, classes: int, seed: int
+) -> tuple[Classifier, int]:
     """The starting network, and how many of its weights are trained; the head depends on seed and width alone."""
     shapes = Shapes(store.image_size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = Classifier.build(Classifier.Options(copy.deepcopy(method).cpu(), representation), shapes)
+        network = Classifier.build(Classifier.Options(copy.deepcopy(method).cpu(), representation, classes), shapes)
         return network, network.freeze_unread(shapes)
 
 
@@ -262,11 +271,15 @@ def _labelled(store: ImageStore, breasts: pd.DataFrame) -> BreastData:
 
 @torch.inference_mode()
 def _scores(network: Classifier, data: BreastData, batch_size: int, device: str) -> np.ndarray:
-    """Logit of each breast, shape (n,), float64: in eval mode and full precision."""
+    """Logit of each breast, shape (n, 1), or probabilities of its classes, (n, K), float64: in eval mode.
+
+    In full precision.
+    """
     target = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     network = network.eval().to(target)
     found = []
     for rows in data.order(batch_size, None):
         batch = data.batch(rows).to(target)
-        found.append(mean_logit(network.outputs(batch)["logits"].double(), batch.view_mask).cpu().numpy())
+        logits = mean_logit(network.outputs(batch)["logits"].double(), batch.view_mask)
+        found.append((logits.softmax(dim=1) if network.classes else logits[:, None]).cpu().numpy())
     return np.concatenate(found)

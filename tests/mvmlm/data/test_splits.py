@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mvmlm.data.splits import (
+    by_label,
     carve_validation,
     label_fraction,
     nested_fraction,
     patient_folds,
+    rarest_class,
     split_by_patient,
     with_split,
 )
@@ -202,3 +204,63 @@ def test_folds_are_by_patient_and_hold_both_classes(who, seed, folds):
         assert counts.max() - counts.min() <= 1
         if (flags == value).sum() >= folds:
             assert counts.min() >= 1
+
+
+graded = st.lists(st.tuples(st.integers(0, 25), st.integers(0, 4)), min_size=1, max_size=80)
+
+
+@quick
+@given(graded)
+def test_a_patient_stands_with_the_class_that_fewest_patients_have(rows):
+    patients, labels = [f"p{p}" for p, _ in rows], [label for _, label in rows]
+    having = {k: len({p for p, label in rows if label == k}) for k in set(labels)}
+    found = rarest_class(patients, labels)
+    assert found.index.tolist() == sorted(set(patients))
+    for patient, chosen in found.items():
+        mine = {label for p, label in zip(patients, labels) if p == patient}
+        assert chosen == min(mine, key=lambda k: (having[k], -k))
+    strata = by_label(patients, labels)
+    assert sorted(p for members in strata for p in members) == found.index.tolist()
+    assert [set(found[members]) for members in strata] == [{k} for k in sorted(set(found))]
+
+
+@quick
+@given(graded, seeds)
+def test_fractions_of_classes_are_nested_and_give_each_class_its_share(rows, seed):
+    patients, labels = [f"p{p}" for p, _ in rows], [label for _, label in rows]
+    drawn = [nested_fraction(patients, labels, f, seed) for f in FRACTIONS]
+    assert drawn[0] <= drawn[1] <= drawn[2] <= drawn[3] == set(patients)
+    for fraction, granted in zip(FRACTIONS, drawn):
+        for members in by_label(patients, labels):
+            taken = len(granted & set(members))
+            assert taken >= 1
+            assert abs(taken - fraction * len(members)) <= 0.5 + 1e-9 or taken == 1
+
+
+@quick
+@given(graded, seeds, st.integers(2, 5), st.randoms(use_true_random=False))
+def test_folds_of_classes_are_by_patient_even_and_blind_to_the_order(rows, seed, folds, random):
+    patients, labels = [f"p{p}" for p, _ in rows], [label for _, label in rows]
+    fold = dict(zip(patients, patient_folds(patients, labels, folds, seed)))
+    assert [fold[p] for p in patients] == patient_folds(patients, labels, folds, seed).tolist()
+    for members in by_label(patients, labels):
+        counts = np.bincount([fold[p] for p in members], minlength=folds)
+        assert counts.max() - counts.min() <= 1
+    shuffled = random.sample(rows, len(rows))
+    again = patient_folds([f"p{p}" for p, _ in shuffled], [label for _, label in shuffled], folds, seed)
+    assert {f"p{p}": f for (p, _), f in zip(shuffled, again)} == fold
+
+
+def test_labels_that_are_true_or_false_and_classes_0_and_1_make_strata_of_their_own_kind():
+    """A patient with both is positive; and of the class that fewer patients have."""
+    patients = ["a", "a", "b", "c"]
+    assert by_label(patients, [True, False, True, True]) == [["a", "b", "c"]]
+    assert by_label(patients, [1, 0, 1, 1]) == [["a"], ["b", "c"]]
+    assert by_label([], []) == []
+
+
+def test_a_label_fraction_takes_class_indices_with_unknown_ones():
+    table = breasts("train").assign(cc=0, mlo=-1)
+    label = pd.Series(pd.array([i % 4 for i in range(len(table))], dtype="Int8"), index=table.index)
+    label = label.mask(table["patient_id"] == "p4")
+    assert label_fraction(table, label, 1.0, 0) == set(table["patient_id"]) - {"p4"}

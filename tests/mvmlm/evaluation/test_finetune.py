@@ -26,7 +26,7 @@ from tests.mvmlm.evaluation.synthetic import breast_table
 from tests.mvmlm.toy_breasts import SIZE, small_batch, small_method, toy_store
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-MASS = TASKS.get("mass")
+MASS, DENSITY = TASKS.get("mass"), TASKS.get("density")
 OPTIONS = FineTuneOptions(
     lrs=(1e-3, 4e-3), epochs=4, min_steps=0, batch_size=8, patience=2, precision="fp32", augment=Augmentation.none()
 )
@@ -46,14 +46,16 @@ def women():
     return store, breasts.assign(mass=labels, split=pd.array(split, dtype="string"))
 
 
-def tuned(women, folder: Path, *, name="custom_clip", options=OPTIONS, seed=0, fraction=1.0, **how) -> FineTuned:
+def tuned(
+    women, folder: Path, *, name="custom_clip", options=OPTIONS, seed=0, fraction=1.0, task=MASS, **how
+) -> FineTuned:
     store, breasts = women
     torch.manual_seed(len(str(folder)))  # whatever the process did before must not matter
     return fine_tune(
         how.pop("method", None) or small_method(name, dropout=0.0),
         store,
         breasts,
-        MASS,
+        task,
         fraction=fraction,
         seed=seed,
         work_dir=folder,
@@ -65,7 +67,7 @@ def tuned(women, folder: Path, *, name="custom_clip", options=OPTIONS, seed=0, f
 
 def judged(women, found: FineTuned):
     breasts = women[1]
-    scores = found.scores.reindex(breasts.index).to_numpy()[:, None]
+    scores = found.scores.reindex(breasts.index).to_numpy()
     return PROTOCOLS.get("finetune")(scores, breasts, MASS, fraction=1.0, seed=0, options={"draws": 50})
 
 
@@ -75,7 +77,7 @@ def numbers(details: dict) -> dict:
 
 
 def assert_same(one: FineTuned, other: FineTuned) -> None:
-    pd.testing.assert_series_equal(one.scores, other.scores, check_exact=True)
+    pd.testing.assert_frame_equal(one.scores, other.scores, check_exact=True)
     assert numbers(one.details) == numbers(other.details)
 
 
@@ -86,7 +88,7 @@ def test_it_learns_what_can_be_learnt(name, women, tmp_path):
     result = judged(women, found)
     assert result.metrics["auc@breast"] > 0.95
     assert len(result.predictions) == found.details["scored"] == COUNT // 3
-    assert result.predictions["score"].dtype == found.scores.dtype == np.float64
+    assert result.predictions["score"].dtype == found.scores["score"].dtype == np.float64
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_one_does_not(women, tmp_path):
@@ -180,7 +182,7 @@ def test_the_learning_rate_with_the_lowest_validation_loss_is_chosen(women, tmp_
     monkeypatch.setattr(fine_tuning, "train", scripted(losses, seen))
     found = tuned(women, tmp_path, options=options)
     assert found.details["lr"] == 0.25
-    assert (found.scores == 0.25).all(), "the test breasts are scored by its network"
+    assert (found.scores["score"] == 0.25).all(), "the test breasts are scored by its network"
     (chosen,) = [run for run in found.details["runs"] if "chosen" in run]
     assert (chosen["kept_epoch"], chosen["val_loss"], chosen["epochs"]) == (2, 0.4, 3)
     assert chosen["notes"] == ["noted at 0.25"]
@@ -270,8 +272,8 @@ def test_patience_and_warm_up_stretch_with_the_epochs_of_little_data(steps, epoc
     assert config.warmup_epochs == pytest.approx(warmup)
 
 
-def classifier(name: str, representation: str = "embedding") -> Classifier:
-    return Classifier.build(Classifier.Options(small_method(name), representation), Shapes(SIZE))
+def classifier(name: str, representation: str = "embedding", classes: int = 0) -> Classifier:
+    return Classifier.build(Classifier.Options(small_method(name), representation, classes), Shapes(SIZE))
 
 
 def test_a_missing_view_takes_no_part():
@@ -337,3 +339,65 @@ def test_a_test_breast_without_a_score_and_scores_of_another_table_are_refused(w
         protocol(scores, breasts, MASS, fraction=1.0, seed=0)
     with pytest.raises(DataError, match=r"shape \(3, 1\)"):
         protocol(scores[:3], breasts, MASS, fraction=1.0, seed=0)
+
+
+@pytest.fixture(scope="module")
+def graded():
+    """A store and breasts of three densities, by how bright a spot is; D is nowhere."""
+    store, breasts = toy_store(COUNT, missing=((1, 0), (4, 1)))
+    density = np.arange(COUNT) // 2 % 3
+    store.pixels[:] //= 8
+    for number, views in zip(density, breasts[["cc", "mlo"]].to_numpy()):
+        store.pixels[views[views >= 0], 16:48, 12:36] += np.uint16(20000 * number)
+    split = np.where(np.arange(COUNT) // 6 % 4 == 0, "test", "train")
+    return store, breasts.assign(
+        density=pd.array(np.array(list("ABC"))[density], dtype="string"), split=pd.array(split, dtype="string")
+    )
+
+
+def test_classes_are_learnt_and_scored_with_a_probability_each(graded, tmp_path):
+    options = replace(OPTIONS, lrs=(1e-2,), epochs=24, patience=0)
+    found = tuned(graded, tmp_path, task=DENSITY, options=options, representation="tokens_max")
+    assert list(found.scores) == ["p0", "p1", "p2", "p3"]
+    np.testing.assert_allclose(found.scores.sum(axis=1), 1)
+    parts_ = found.details["parts"]
+    assert parts_["train"]["classes"]["D"] == 0 and min(list(parts_["validation"]["classes"].values())[:3]) >= 2
+    breasts = graded[1]
+    result = PROTOCOLS.get("finetune")(
+        found.scores.reindex(breasts.index).to_numpy(), breasts, DENSITY, fraction=1.0, seed=0, options={"draws": 50}
+    )
+    assert next(iter(result.metrics)) == "macro_auc@breast"
+    assert result.metrics["macro_auc@breast"] > 0.9
+    assert len(result.predictions) == found.details["scored"]
+    assert result.details["notes"][0] == "density: no training breast of class D: its probability is 0"
+
+
+def test_the_loss_of_classes_is_the_cross_entropy_of_the_mean_logits():
+    network, batch = classifier("custom_clip", classes=3), small_batch(3, missing=((1, 0),))
+    assert network.outputs(batch)["logits"].shape == (3, 2, 3)
+    logits = torch.randn(3, 2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([2.0, 0.0, 1.0])
+    small = Batch(images=None, view_mask=batch.view_mask, patient=batch.patient, labels=labels)
+    loss, _ = network.objective({"logits": logits}, small)
+    mean = logits.mean(dim=1).numpy()
+    mean[1] = logits[1, 1]
+    expected = [np.log(np.exp(row).sum()) - row[int(label)] for row, label in zip(mean, labels)]
+    assert float(loss) == pytest.approx(np.mean(expected))
+
+
+def test_both_parts_hold_two_classes_and_a_class_of_one_patient_trains():
+    breasts = breast_table(40).assign(label=0)
+    patients = breasts["patient_id"].to_numpy()
+    breasts.loc[np.isin(patients, ["p0001", "p0002", "p0003", "p0004"]), "label"] = 1
+    breasts.loc[patients == "p0005", "label"] = 2
+    for seed in range(5):
+        training, validation = parts(breasts, 0.3, seed)
+        assert not set(training["patient_id"]) & set(validation["patient_id"])
+        assert set(training["label"]) == {0, 1, 2} and set(validation["label"]) == {0, 1}
+    alone = breasts[~np.isin(patients, ["p0002", "p0003", "p0004"])]
+    assert parts(alone, 0.3, 0)[1].empty, "two classes with one patient each"
+
+
+def test_scores_of_another_kind_of_task_are_refused(graded):
+    with pytest.raises(DataError, match=r"scores have shape \(48, 1\), and task density asks for \(48, 4\)"):
+        PROTOCOLS.get("finetune")(np.zeros((COUNT, 1)), graded[1], DENSITY, fraction=1.0, seed=0)

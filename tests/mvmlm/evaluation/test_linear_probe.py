@@ -16,6 +16,7 @@ from mvmlm.data.splits import label_fraction
 from mvmlm.errors import DataError
 from mvmlm.evaluation.linear_probe import run
 from mvmlm.evaluation.logistic import DEFAULT_STRENGTH, ProbeOptions, fit_logistic
+from mvmlm.evaluation.panel import METRICS
 from mvmlm.evaluation.tasks import TASKS
 from tests.mvmlm.evaluation.synthetic import breast_table, features_for
 
@@ -40,9 +41,12 @@ def test_the_numbers_beside_the_auc_describe_the_two_sets():
     breasts = breast_table()
     result = probe(features_for(breasts), breasts)
     test, train = breasts[breasts["split"] == "test"], breasts[breasts["split"] == "train"]
-    assert list(result.metrics) == [
-        "auc@breast", "auc@breast/low", "auc@breast/high", "n", "n_patients", "n_positive", "prevalence",
-        "n_train", "n_train_patients",
+    names = list(result.metrics)
+    assert names[:3] == ["auc@breast", "auc@breast/low", "auc@breast/high"], "the primary metric comes first"
+    measured = [name for name in names if "@" in name and "/" not in name]
+    assert measured == [f"{m}@{level}" for level in ("breast", "patient") for m in METRICS["binary"]]
+    assert [name for name in names if "@" not in name] == [
+        "n", "n_patients", "n_positive", "prevalence", "n_train", "n_train_patients",
     ]  # fmt: skip
     assert result.metrics["n"] == len(test)
     assert result.metrics["n_patients"] == test["patient_id"].nunique()
@@ -50,7 +54,7 @@ def test_the_numbers_beside_the_auc_describe_the_two_sets():
     assert result.metrics["prevalence"] == pytest.approx(test["mass"].mean())
     assert result.metrics["n_train"] == len(train)
     assert result.metrics["n_train_patients"] == train["patient_id"].nunique()
-    assert result.predictions["breast_id"].tolist() == sorted(test.index)
+    assert result.predictions["unit_id"].tolist() == sorted(test.index)
     assert result.predictions["label"].tolist() == test["mass"].sort_index().astype(int).tolist()
     kept = result.predictions
     assert result.metrics["auc@breast"] == pytest.approx(roc_auc_score(kept["label"], kept["score"]))
@@ -169,7 +173,7 @@ def test_test_features_cannot_reach_the_fit():
     changed = features.copy()
     changed[spoilt] = 1e6 * changed[spoilt] + 17
     after = probe(changed, breasts)
-    others = ~before.predictions["breast_id"].isin(breasts.index[spoilt])
+    others = ~before.predictions["unit_id"].isin(breasts.index[spoilt])
     np.testing.assert_array_equal(after.predictions["score"][others], before.predictions["score"][others])
     assert (after.predictions["score"][~others] != before.predictions["score"][~others]).all()
     assert after.details["cv_auc"] == before.details["cv_auc"]
@@ -201,7 +205,7 @@ def test_the_order_of_the_rows_changes_nothing():
         probe(features[order], breasts.iloc[order], fraction=0.5),
     )
     pd.testing.assert_frame_equal(first.predictions, second.predictions)
-    np.testing.assert_array_equal(first.draws, second.draws)
+    np.testing.assert_array_equal(first.draws["auc@breast"], second.draws["auc@breast"])
     assert first.metrics == second.metrics
 
 
@@ -279,7 +283,7 @@ def test_cells_of_different_seeds_and_fractions_share_their_bootstrap():
     breasts = breast_table(80)
     features = features_for(breasts, width=1, signal=3.0)
     first, second = probe(features, breasts, seed=0), probe(features, breasts, seed=5, fraction=0.5)
-    np.testing.assert_array_equal(first.draws, second.draws)
+    np.testing.assert_array_equal(first.draws["auc@breast"], second.draws["auc@breast"])
 
 
 def test_the_very_first_fit_of_a_process_keeps_to_its_threads():

@@ -93,3 +93,18 @@ def test_blocks_of_draws_do_not_change_a_value(monkeypatch):
     whole = weighted_auc(labels, scores, np.arange(50), counts)
     monkeypatch.setattr(metrics, "BLOCK", 700)
     np.testing.assert_array_equal(weighted_auc(labels, scores, np.arange(50), counts), whole)
+
+
+@pytest.mark.parametrize("decimals", [0, 1, 9])
+@pytest.mark.parametrize("kind", [np.uint16, np.int64, np.float64])
+@pytest.mark.parametrize(("rows", "patients", "times"), [(30_000, 500, 3), (10_000, 5_000, 1)])
+def test_many_rows_between_two_scores_are_counted_exactly(rows, patients, times, decimals, kind):
+    """A draw can have more of them than 16 bits hold."""
+    rng = np.random.default_rng(0)
+    labels, clusters = rng.random(rows) < 0.3, np.arange(rows) % patients
+    scores = np.round(0.1 * labels + 0.2 * rng.standard_normal(rows), decimals)
+    counts = rng.poisson(times, (patients, 4)).astype(kind)
+    values = weighted_auc(labels, scores, clusters, counts)
+    for draw in range(4):
+        weights = counts[clusters, draw]
+        assert values[draw] == pytest.approx(roc_auc_score(labels, scores, sample_weight=weights), abs=1e-12)

@@ -31,8 +31,10 @@ def test_reading_gives_back_what_was_written(evaluation, tmp_path):
     assert back.metrics == evaluation.metrics
     assert next(iter(back.metrics)) == "auc@breast"
     assert back.details == evaluation.details
-    assert back.draws.dtype == np.float32
-    np.testing.assert_array_equal(back.draws, evaluation.draws)
+    assert list(back.draws) == list(evaluation.draws)
+    for name, drawn in evaluation.draws.items():
+        assert back.draws[name].dtype == np.float32
+        np.testing.assert_array_equal(back.draws[name], drawn)
 
 
 def test_the_metric_can_be_computed_again_from_the_file(evaluation, tmp_path):

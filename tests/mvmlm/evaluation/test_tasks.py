@@ -10,12 +10,17 @@ from mvmlm.evaluation.tasks import TASKS
 from tests.mvmlm.evaluation.synthetic import breast_table
 
 
-def test_the_tasks_are_binary_and_scored_per_breast():
-    assert TASKS.names() == ["calcification", "malignancy", "mass"]
+def test_every_task_says_what_it_is_and_at_which_level_it_is_scored():
+    kinds = {name: TASKS.get(name).kind for name in TASKS}
+    assert kinds == {
+        "birads": "multiclass", "calcification": "binary", "density": "multiclass", "malignancy": "binary",
+        "mass": "binary", "report": "report", "risk": "risk",
+    }  # fmt: skip
     for name in TASKS:
         task = TASKS.get(name)
-        assert (task.name, task.level, task.kind) == (name, "breast", "binary")
-        assert task.description
+        assert (task.name, task.level) == (name, "exam" if name == "risk" else "breast")
+        assert task.description and task.levels[0] == task.level
+        assert bool(task.classes) == (task.kind == "multiclass")
 
 
 def test_a_misspelt_task_gets_the_nearest_name():
@@ -62,3 +67,37 @@ def test_breasts_without_a_malignancy_label_do_not_enter_its_note():
 
 def test_a_finding_needs_no_note():
     assert TASKS.get("mass").note(breast_table(2)) == ""
+
+
+def test_classes_are_numbered_in_their_order():
+    table = breast_table(3)
+    table["density"] = pd.array(["A", "B", "C", "D", None, "B"], dtype="string")
+    table["birads"] = pd.array([1, 5, 0, 6, None, 3], dtype="Int64")
+    density, birads = (TASKS.get(name).labels(table) for name in ("density", "birads"))
+    assert density.tolist() == [0, 1, 2, 3, pd.NA, 1]
+    assert birads.tolist() == [0, 4, pd.NA, pd.NA, pd.NA, 2], "0 and 6 are no degree of suspicion"
+    assert str(density.dtype) == str(birads.dtype) == "Int8"
+    assert density.index.equals(table.index)
+
+
+def test_a_set_with_none_of_the_classes_is_refused():
+    table = breast_table(2).assign(birads=pd.array([0, 6, 0, None], dtype="Int64"))
+    with pytest.raises(DataError, match="task birads: no breast of this data set has a birads of 1, 2, 3, 4, 5"):
+        TASKS.get("birads").labels(table)
+    with pytest.raises(DataError, match="task density: no breast of this data set has the label 'density'"):
+        TASKS.get("density").labels(table.drop(columns="density"))
+
+
+def test_captions_say_whose_category_it_is_and_what_is_left_out():
+    table = breast_table(3).assign(birads=pd.array([1, 2, 0, 6, 0, None], dtype="Int64"))
+    note = TASKS.get("birads").note(table)
+    assert note.startswith("birads: the radiologist's assessment, 1 to 5")
+    assert note.endswith("3 left out")
+    assert "left out" not in TASKS.get("birads").note(table[:2])
+    assert TASKS.get("density").note(table).startswith("density: the category, A to D, that the data set gives")
+
+
+def test_labels_have_names():
+    assert TASKS.get("mass").names([True, True]) == "positives"
+    assert TASKS.get("density").names([3]) == "class D"
+    assert TASKS.get("birads").names([4, 0, 4]) == "classes 1, 5"

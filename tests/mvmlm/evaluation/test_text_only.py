@@ -14,6 +14,7 @@ def women(n=300, seed=0):
     table = pd.DataFrame(
         {
             "patient_id": [f"p{i // 2}" for i in range(n)],
+            "exam_id": [f"e{i // 2}" for i in range(n)],
             "mass": pd.array(mass, "boolean"),
             "cc": np.arange(n),
             "mlo": np.arange(n),

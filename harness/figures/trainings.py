@@ -1,0 +1,170 @@
+"""What the trainings behind a table cost and how they went, from the cards of their stages."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import mean
+
+from harness.entries import Entry
+from harness.figures import cost
+from harness.figures.from_table import Shown
+from harness.figures.learning import Training
+from harness.figures.style import NoFigureError
+from harness.figures.words import label_of, row_label
+from harness.store import Card
+from harness.table_model import ComparisonTable, Row
+
+TRAININGS = {"pretrain": "pretraining", "finetune": "fine-tuning"}
+"""Stages whose time is a cost, and their names."""
+MEMORY = "memory_gib"
+"""Measure of a training: the most memory that it held at once [GiB]."""
+HOUR = 3600.0
+
+CardOf = Callable[[str, str], Card | None]
+
+
+def stages_below(card: CardOf, key: str) -> dict[str, Card]:
+    """Cards of the stages that an evaluation stands on, by their names; those that are not known are not there."""
+    found: dict[str, Card] = {}
+    front, seen = [("evaluate", key)], {key}
+    while front:
+        stage, at = front.pop()
+        if (said := card(stage, at)) is None:
+            continue
+        found[stage] = said
+        front += [(name, below) for name, below in said.inputs.items() if below not in seen]
+        seen.update(said.inputs.values())
+    return found
+
+
+def time_panels(table: ComparisonTable, shown: Shown, card: CardOf) -> tuple[list[cost.Panel], str]:
+    """Points of the metric against device-seconds of training, and what the axis is called.
+
+    Raises
+    ------
+    DataError
+        When no training's card is known, or some trainings ran on GPUs and others on CPUs.
+    """
+    below = {key: _trainings(card, key) for key in _keys(table, shown)}
+    kinds = {_device(said) for of in below.values() for said in of.values()}
+    if not kinds:
+        raise NoFigureError("cost figure", "no card of a training is in this store")
+    if len(kinds) > 1:
+        raise NoFigureError(
+            "cost figure", "some trainings ran on GPUs, others on CPUs: their seconds are not comparable"
+        )
+    (device,) = kinds
+    spent = {key: sum(_seconds(said, device) for said in of.values()) for key, of in below.items() if of}
+    hours = max(spent.values()) >= 2 * HOUR
+    scaled = {key: seconds / HOUR for key, seconds in spent.items()} if hours else spent
+    stages = [name for stage, name in TRAININGS.items() if any(stage in of for of in below.values())]
+    unit = f"{device.upper()}-{'hours' if hours else 'seconds'}"
+    return _panels(table, shown, scaled), f"{' and '.join(stages)} [{unit}]"
+
+
+def memory_panels(table: ComparisonTable, shown: Shown, card: CardOf) -> tuple[list[cost.Panel], str]:
+    """Points of the metric against the most memory that a training held.
+
+    Raises
+    ------
+    DataError
+        When no training has recorded it.
+    """
+    held: dict[str, float] = {}
+    for key in _keys(table, shown):
+        said = [c.summary.get("measures", {}).get(MEMORY) for c in _trainings(card, key).values()]
+        known = [v for v in said if isinstance(v, int | float) and math.isfinite(v)]
+        if known:
+            held[key] = max(known)
+    if not held:
+        raise NoFigureError("memory figure", "no training has recorded the memory that it held")
+    return _panels(table, shown, held), "training's memory [GiB]"
+
+
+def trainings(table: ComparisonTable, shown: Shown, card: CardOf, folder: Callable[[str, str], Path]) -> list[Training]:
+    """Histories of the pretrainings behind the first shown column, a line for each row whose pretrainings are its own.
+
+    Parameters
+    ----------
+    folder : callable
+        Stage and key to where its output is.
+
+    Raises
+    ------
+    DataError
+        When no history is there.
+    """
+    by_keys: dict[tuple, list[Row]] = {}
+    for row in sorted(table.rows, key=lambda r: not r.reference):
+        cells = row.entries[shown.columns[0]].done
+        below = [stages_below(card, cell.key).get("pretrain") for cell in cells if cell.key]
+        keys = tuple(dict.fromkeys(said.key for said in below if said is not None))
+        if keys:
+            by_keys.setdefault(keys, []).append(row)
+    found = [
+        Training(_shared_label(table, rows), runs)
+        for keys, rows in by_keys.items()
+        if (runs := [h for key in keys if (h := _history(folder("pretrain", key)))])
+    ]
+    if not found:
+        raise NoFigureError("learning curves", "no history of a pretraining is in this store")
+    return found
+
+
+def _keys(table: ComparisonTable, shown: Shown) -> list[str]:
+    """Of the evaluations behind the shown columns."""
+    entries = (row.entries[i] for row in table.rows for i in shown.columns)
+    return list(dict.fromkeys(cell.key for entry in entries for cell in entry.done if cell.key))
+
+
+def _trainings(card: CardOf, key: str) -> dict[str, Card]:
+    return {stage: said for stage, said in stages_below(card, key).items() if stage in TRAININGS}
+
+
+def _device(card: Card) -> str:
+    return "gpu" if card.resources.get("gpu") else "cpu"
+
+
+def _seconds(card: Card, device: str) -> float:
+    """Wall time times the devices that it held; a stage that names no number of CPUs held one."""
+    return card.seconds * (card.resources.get(device) or 1.0)
+
+
+def _panels(table: ComparisonTable, shown: Shown, spent: dict[str, float]) -> list[cost.Panel]:
+    panels = []
+    for i, title in zip(shown.columns, shown.titles):
+        points = []
+        for row in table.rows:
+            costs = _known(row.entries[i], spent)
+            if costs and row.entries[i].mean is not None:
+                e = row.entries[i]
+                points.append(cost.Point(row_label(table, row), mean(costs), e.mean, e.low, e.high, row.reference))
+        panels.append(cost.Panel(title, points))
+    return panels
+
+
+def _known(entry: Entry, spent: dict[str, float]) -> list[float]:
+    return [spent[cell.key] for cell in entry.done if cell.key in spent]
+
+
+def _shared_label(table: ComparisonTable, rows: Sequence[Row]) -> str:
+    """What rows that stand on the same pretrainings have in common, at the levels where the table's rows differ."""
+    if len(rows) == 1:
+        return row_label(table, rows[0])
+    said = []
+    for i, path in enumerate(table.spec.rows):
+        mine, all_ = ({row.values[i] for row in of} for of in (rows, table.rows))
+        if len(mine) == 1 and len(all_) > 1:
+            said.append(label_of(path, mine.pop()))
+    return ", ".join(said) or "all rows"
+
+
+def _history(folder: Path) -> list[dict]:
+    try:
+        said = json.loads((folder / "history.json").read_text())
+    except (OSError, ValueError):
+        return []
+    return [r for r in said if isinstance(r, dict) and "epoch" in r] if isinstance(said, list) else []

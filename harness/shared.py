@@ -1,0 +1,54 @@
+"""What two cells must have in common before one may be held against the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from harness.keys import canonical
+from harness.store import Card
+
+TRAINS = {"pretrain": ("train", ("epochs", "min_steps", "batch_size", "accumulate")), "finetune": ("finetune", None)}
+"""Stages that train, the section of their settings that holds their budget, and which of it."""
+
+
+def shared_of(card: Callable[[str, str], Card | None], key: str) -> dict[str, object]:
+    """Test patients, split, code and training budget of a cell.
+
+    Parameters
+    ----------
+    card : callable
+        Stage and key to the published stage's card, as :meth:`harness.store.Store.card`.
+    key : str
+        Of the cell's stage ``evaluate``.
+
+    Returns
+    -------
+    dict
+        ``patients``, ``splits``, ``code``: text that is equal where these are; ``budget``: a dict with such a text for
+        each stage that trains; ``finished``: when the cell was evaluated. What is not known is not there.
+    """
+    if (last := card("evaluate", key)) is None:
+        return {}
+    chain, front = {("evaluate", key): last}, [last]
+    while front:
+        for place in front.pop().inputs.items():
+            if place not in chain and (below := card(*place)) is not None:
+                chain[place] = below
+                front.append(below)
+    found: dict[str, object] = {"splits": canonical(last.config.get("split")), "finished": last.finished}
+    if test := last.summary.get("test"):
+        found["patients"] = test
+    codes = {below.code for below in chain.values()}
+    if all(codes):
+        found["code"] = " ".join(sorted(codes))
+    found["budget"] = {
+        stage: _budget(below.config.get(section, {}), names)
+        for (stage, _), below in chain.items()
+        if stage in TRAINS
+        for section, names in (TRAINS[stage],)
+    }
+    return found
+
+
+def _budget(settings: dict, names: tuple[str, ...] | None) -> str:
+    return canonical(settings if names is None else {name: settings.get(name) for name in names})

@@ -1,0 +1,5 @@
+"""Risk: time to cancer from frozen features, and the metrics of it. Importing this package registers the protocol."""
+
+from mvmlm.evaluation.risk import protocol
+
+__all__ = ["protocol"]
