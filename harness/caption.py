@@ -87,7 +87,8 @@ def _interval(table: ComparisonTable) -> Iterator[str]:
 
 def _heads(table: ComparisonTable) -> Iterator[str]:
     if any(c.n for c in table.columns):
-        yield f"n: test {unit(table.spec.metric)}; +: the share of them that is positive."
+        share = "; +: the share of them that is positive" if any(c.positive for c in table.columns) else ""
+        yield f"n: test {unit(table.spec.metric)}{share}."
     if any("–" in c.n for c in table.columns):
         yield "A range of n: the entries of that column do not share one test set."
 

@@ -284,6 +284,12 @@ def test_caption_says_what_was_measured():
     assert caption(build_table(grid(), None, spec(simulated=False))).warning == ""
 
 
+def test_a_task_of_classes_has_no_share_of_positives_and_the_caption_speaks_of_none():
+    assert "; +: the share of them that is positive." in words(build_table(grid(), None, spec()))
+    graded = grid().drop(columns=["prevalence", "n_positive"])
+    assert "n: test breasts. " in words(build_table(graded, None, spec()))
+
+
 def test_one_seed_has_no_spread_and_the_caption_says_so():
     table = build_table(grid(seeds=(0,)), None, spec())
     assert entry(table).sd is None
