@@ -98,7 +98,7 @@ def _label_facts(cohort: Cohort, task: Task) -> dict[str, Any]:
     missing = {side: [k for k in every if k not in counts.index] for side, counts in patients.items()}
     notes = []
     if missing["train"]:
-        notes.append(f"{task.name}: no training breast of {task.names(missing['train'])}: its probability is 0")
+        notes.append(f"{task.name}: no training breast of {task.names(missing['train'])}: nothing is learnt of it")
     if missing["test"]:
         notes.append(f"{task.name}: no test breast of {task.names(missing['test'])}: macro AUC is over the others")
     return {

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mvmlm.errors import DataError
+from mvmlm.errors import ConfigError, DataError
 from mvmlm.registry import Registry
 
 if TYPE_CHECKING:
@@ -51,6 +51,11 @@ class Task:
     rule: str = "finding"
     classes: tuple = ()
     says: Callable[[pd.DataFrame], str] = no_note
+
+    def __post_init__(self) -> None:
+        if bool(self.classes) != (self.kind == "multiclass"):
+            given = f"is {self.kind} and has {len(self.classes)} classes"
+            raise ConfigError(f"task {self.name} {given}: give both or neither")
 
     @property
     def dtype(self) -> str:

@@ -175,7 +175,10 @@ WRONG = {
         "8:19: table.columns: 'method.tokens' is in the table twice",
     ),
     "no rows": (table("rows: []"), "7:3: table.rows: is empty; give at least one"),
-    "unknown metric": (table("rows: [method.tokens]\n  metric: auc"), "8:3: table.metric: is 'auc'; expected auc"),
+    "metric without its level": (
+        table("rows: [method.tokens]\n  metric: auc"),
+        "8:3: table.metric: 'auc' does not say its level",
+    ),
     "measure without a stage": (
         table("rows: [method.tokens]\n  beside: [omitted]"),
         "8:12: table.beside: 'omitted' is no measure; write stage/name, such as reports/hallucinated",
@@ -198,7 +201,19 @@ WRONG = {
     ),
     "measure as the metric": (
         table("rows: [method.tokens]\n  metric: reports/omitted"),
-        "8:3: table.metric: is 'reports/omitted'; expected auc@breast",
+        "8:3: table.metric: 'reports/omitted' does not say its level",
+    ),
+    "metric that there is not": (
+        table("rows: [method.tokens]\n  metric: auq@breast"),
+        "8:3: table.metric: there is no metric 'auq'; did you mean 'auc'?",
+    ),
+    "metric of another kind of task": (
+        table("rows: [method.tokens]\n  metric: kappa@breast"),
+        "8:3: table.metric: task mass has no kappa, and a table shows one metric",
+    ),
+    "level that a task is not judged at": (
+        table("rows: [method.tokens]\n  metric: auc@exam"),
+        "8:3: table.metric: task mass is not judged at level exam; write auc@breast",
     ),
     "table that averages over an axis": (
         table("rows: [task]\n  columns: [protocol]"),

@@ -127,7 +127,7 @@ def test_a_class_without_a_training_breast_is_never_expected_and_said():
     breasts.loc[(breasts["split"] == "train") & (breasts["density"] == "A"), "density"] = "B"
     result = probe(breasts)
     assert (class_probabilities(result)[:, 0] == 0).all()
-    assert result.details["notes"] == ["density: no training breast of class A: its probability is 0"]
+    assert result.details["notes"] == ["density: no training breast of class A: nothing is learnt of it"]
     assert result.details["class_patients"]["train"]["A"] == 0
     assert 0 in result.predictions["label"].to_numpy(), "its test breasts count all the same"
 

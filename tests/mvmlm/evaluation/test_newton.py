@@ -46,6 +46,17 @@ def theirs(features: np.ndarray, labels: np.ndarray, strength: float) -> tuple[n
     return fit.coef_, fit.intercept_
 
 
+def gradient_size(features: np.ndarray, labels: np.ndarray, weights: np.ndarray, strength: float) -> float:
+    """Norm of the gradient of mean log loss + λ/2 ‖w‖² at weights (C, D + 1), written out."""
+    logits = features @ weights[:, :-1].T + weights[:, -1]
+    if len(weights) == 1:
+        logits = np.column_stack([np.zeros(len(labels)), logits[:, 0]])
+    rest = np.exp(log_softmax(logits, axis=1)) - (labels[:, None] == np.arange(logits.shape[1]))
+    rest = rest[:, -len(weights) :] / len(labels)
+    of_weights = features.T @ rest + strength * weights[:, :-1].T
+    return float(np.hypot(np.linalg.norm(of_weights), np.linalg.norm(rest.sum(axis=0))))
+
+
 @pytest.mark.parametrize("classes", [0, 4])
 @pytest.mark.parametrize("spectrum", [0.0, 2.0])
 @pytest.mark.parametrize("noise", [0.0, 2.0], ids=["separable", "noisy"])
@@ -67,19 +78,13 @@ def test_each_is_scikit_learns_optimum(classes, spectrum, noise):
 
 @pytest.mark.parametrize("classes", [0, 2, 5])
 def test_the_gradient_of_the_stated_objective_vanishes(classes):
-    """Written out by hand for every problem: mean log loss of its rows + λ/2 ‖w‖²."""
     features = features_of(150, 12)
     labels, used = labels_of(features, classes), folds_of(150)
     strengths = np.tile(STRENGTHS, 4)
     found = minimise(Design.of(features), labels, used, strengths, classes=classes)
     for j, strength in enumerate(strengths):
-        logits = features @ found[:, :-1, j].T + found[:, -1, j]
-        if not classes:
-            logits = np.column_stack([np.zeros(150), logits[:, 0]])
-        rest = np.exp(log_softmax(logits, axis=1)) - (labels[:, None] == np.arange(logits.shape[1]))
-        rest = (rest * used[:, [j]] / used[:, j].sum())[:, -len(found) :]
-        np.testing.assert_allclose(features.T @ rest + strength * found[:, :-1, j].T, 0, atol=1.1e-6)
-        np.testing.assert_allclose(rest.sum(axis=0), 0, atol=1.1e-6)
+        rows = used[:, j]
+        assert gradient_size(features[rows], labels[rows], found[..., j], strength) < 1.01e-6
 
 
 def test_two_classes_are_the_binary_regression_at_half_the_penalty_a_row():
@@ -175,7 +180,8 @@ def test_it_settles_on_words_that_tell_all_or_nothing(seed, rows, width, classes
     """Features of 0 and 1, rare ones and copies among them, as of a bag of words; rows alike, labels at odds or not."""
     rng = np.random.default_rng(seed)
     features = (rng.random((rows, width)) < rng.choice([0.05, 0.5, 0.9], width)).astype(float)
-    features = (features - features.mean(axis=0)) / np.maximum(features.std(axis=0), 1e-9)
+    features -= features.mean(axis=0)
+    features /= np.where(features.std(axis=0) > 0, features.std(axis=0), 1)
     labels = rng.integers(0, classes or 2, rows)
     if rng.random() < 0.5:
         labels = np.unique(features, axis=0, return_inverse=True)[1].reshape(-1) % (classes or 2)
@@ -185,10 +191,7 @@ def test_it_settles_on_words_that_tell_all_or_nothing(seed, rows, width, classes
     found = minimise(Design.of(features), labels, used, strengths, classes=classes)
     assert np.isfinite(found).all()
     for j, strength in enumerate(strengths):
-        coefficients, _ = theirs(features, labels, strength)
-        there = np.unique(labels) if classes else [0]
-        if len(there) != 2:
-            np.testing.assert_allclose(found[there, :-1, j], coefficients, atol=2e-6 / strength)
+        assert gradient_size(features, labels, found[..., j], strength) < 1.01e-6
 
 
 def test_what_does_not_settle_is_an_error(monkeypatch):

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from mvmlm.errors import ConfigError, DataError
-from mvmlm.evaluation.tasks import TASKS
+from mvmlm.evaluation.tasks import TASKS, Task
 from tests.mvmlm.evaluation.synthetic import breast_table
 
 
@@ -95,6 +95,12 @@ def test_captions_say_whose_category_it_is_and_what_is_left_out():
     assert note.endswith("3 left out")
     assert "left out" not in TASKS.get("birads").note(table[:2])
     assert TASKS.get("density").note(table).startswith("density: the category, A to D, that the data set gives")
+
+
+@pytest.mark.parametrize("wrong", [{"kind": "multiclass"}, {"classes": ("a", "b")}])
+def test_a_task_of_classes_names_them(wrong):
+    with pytest.raises(ConfigError, match=r"task mine is .* classes: give both or neither"):
+        Task("mine", "mine", "ours", **wrong)
 
 
 def test_labels_have_names():
