@@ -42,15 +42,15 @@ def write_comparison(
     run_id: str,
     out: Path = Path("results"),
     published: Path | None = None,
-) -> list[Path]:
+) -> tuple[ComparisonTable, list[Path]]:
     """Print the table of an invocation and write it to ``<out>/<ablation>/<profile>.*``.
 
     Returns
     -------
-    list of Path
-        The files: Markdown, LaTeX, CSV, HTML, figures as PDF and PNG, and the page of reports.
+    table : ComparisonTable
+    paths : list of Path
+        The files: Markdown, LaTeX, CSV, HTML, JSON, and the page of texts where cells were trained on reports.
     """
-    from harness.figures.chosen import write_figures
     from harness.render import write_all
     from harness.render.terminal import print_table
     from harness.report_page import write_report_page
@@ -61,18 +61,12 @@ def write_comparison(
     print_table(table, console)
     suffixes = ", ".join(p.suffix.lstrip(".") for p in paths)
     console.print(f"table   {folder}/{table.spec.profile}.*  ({suffixes})", style="dim")
-    store = Store(home.store)
-    files = partial(file_of_cell, store, tracker)
-    drawn = write_figures(table, folder / "figures", stem=table.spec.profile, store=store, files=files)
-    for line in drawn.lines():
-        console.print(line, style="dim")
-    paths += drawn.paths
     keys = [key for stages in tracker.cells_of(run_id)["stages"] for key in json.loads(stages)]
-    page = folder / f"{table.spec.profile}.reports.html"
+    page = folder / f"{table.spec.profile}.texts.html"
     if write_report_page(home, keys, page, question=table.spec.question, simulated=table.spec.simulated):
-        console.print(f"reports {page}", style="dim")
+        console.print(f"texts   {page}", style="dim")
         paths.append(page)
-    return paths
+    return table, paths
 
 
 def comparison(tracker: Tracker, home: Home, run_id: str, published: Path | None = None) -> ComparisonTable:

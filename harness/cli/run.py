@@ -44,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
         raise DataError("; ".join(too_bad))
 
     from harness.comparison import check_table, write_comparison
+    from harness.report.invocation import write_pictures
     from harness.runner import run as execute
     from harness.tracking import Tracker
 
@@ -60,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
         address=args.address,
         max_concurrent=args.max_concurrent,
     )
-    paths = write_comparison(console, tracker, home, outcome.run_id)
+    table, paths = write_comparison(console, tracker, home, outcome.run_id)
+    paths += write_pictures(console, tracker, home, outcome.run_id, table)
     outcome.recorder.show_table(paths)
     console.print(f"runs    python -m harness ui{f' --home {args.home}' if args.home else ''}", style="dim")
     return outcome.code

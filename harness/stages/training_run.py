@@ -141,20 +141,22 @@ def train_and_save(
     work: Path,
 ) -> dict:
     """What each process of a pretraining does; the first one saves, and its summary is the stage's."""
+    from mvmlm.memory import peak_memory
     from mvmlm.methods import save_method, source_digest
     from mvmlm.training import train
 
     made = assemble(config, inputs, runtime)
-    trained = train(
-        made.method,
-        made.training,
-        made.settings,
-        validation=made.validation,
-        seed=config["seed"],
-        work_dir=work,
-        on_epoch=report,
-        group=group,
-    )
+    with peak_memory() as peak:
+        trained = train(
+            made.method,
+            made.training,
+            made.settings,
+            validation=made.validation,
+            seed=config["seed"],
+            work_dir=work,
+            on_epoch=report,
+            group=group,
+        )
     if group.rank:
         return {}
     save_method(made.method, out)
@@ -173,7 +175,7 @@ def train_and_save(
         "parameters": sum(p.numel() for p in made.method.parameters()),
         "method_source": source_digest(config["method"]["name"]),
         "seconds": seconds,
-        "measures": {"seconds": seconds},
+        "measures": {"seconds": seconds, **peak.measures},
         "notes": notes,
     }
 

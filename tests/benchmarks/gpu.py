@@ -38,8 +38,8 @@ CLOSE = {"float32": (1e-4, 1e-3), "bfloat16": (0.1, 0.2)}
 """Largest differences from float64: of the loss, and of the norm of the gradient as a share of it."""
 
 
-class TimeUpError(Exception):
-    """The time is used up."""
+class TimeUpError(BaseException):
+    """The time is used up; not an `Exception`, which torch's compiler would wrap into one of its own."""
 
 
 @dataclass
@@ -297,9 +297,10 @@ def main(argv: Sequence[str] = ()) -> int:
                 left.remove(name)
     except TimeUpError:
         print(f"the {said.seconds:.0f} s are used up; left out or cut off: {', '.join(left)}")
-    bench.found.left_out, bench.found.seconds = left, time.perf_counter() - started
-    if said.out:
-        said.out.write_text(json.dumps(asdict(bench.found), indent=1))
+    finally:  # what was measured before something broke is kept
+        bench.found.left_out, bench.found.seconds = left, time.perf_counter() - started
+        if said.out:
+            said.out.write_text(json.dumps(asdict(bench.found), indent=1))
     return 0
 
 

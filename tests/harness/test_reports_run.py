@@ -64,7 +64,7 @@ def test_what_is_untrue_is_in_the_card_the_table_and_mlflow(ran):
 
 def test_the_page_shows_sources_side_by_side_and_what_is_untrue(ran):
     harness, _ = ran
-    page = (harness.folder / "results" / "micro" / "demo.reports.html").read_text()
+    page = (harness.folder / "results" / "micro" / "demo.texts.html").read_text()
     wanted = ("SIMULATED DATA", "template", "llm tiny_llama", "unfaithful: drop", "Side by side", "Unfaithful texts")
     for words in wanted:
         assert words in page

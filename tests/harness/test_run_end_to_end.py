@@ -33,7 +33,7 @@ def test_cells_share_their_stages(finished):
 def test_the_table_is_written_in_every_format(finished):
     harness, _ = finished
     folder = harness.folder / "results" / "micro"
-    assert {"demo.md", "demo.tex", "demo.csv", "demo.html", "demo.reports.html"} <= {p.name for p in folder.iterdir()}
+    assert {"demo.md", "demo.tex", "demo.csv", "demo.html", "demo.texts.html"} <= {p.name for p in folder.iterdir()}
     text = (folder / "demo.md").read_text()
     assert "simulated" in text.lower() and "metadata" in text.lower()
 
