@@ -6,7 +6,7 @@ import contextlib
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -237,5 +237,6 @@ def _draws(store: Store, tracker: Tracker, row: dict, metric: str) -> np.ndarray
     """Draws of a metric; None, which a table says, where there are none or they are of an earlier version."""
     path = _file(store, tracker, row, "draws.npy")
     with suppress(DataError):
-        return read_draws(path).get(metric) if path else None
+        found = read_draws(path).get(metric) if path else None
+        return None if found is None else np.ascontiguousarray(found)  # lets go of the other metrics' draws
     return None

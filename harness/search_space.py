@@ -35,7 +35,7 @@ def search_problems(config: CellConfig) -> list[tuple[tuple[str, ...], str]]:
     elif search.trials and not validation_share(config):
         why = "needs validation patients to score on; raise data.val_fraction or search.val_fraction"
         problems.append((("search", "trials"), why))
-    problems += [(("search", "tasks"), why) for name in search.tasks if (why := _unknown_task(name))]
+    problems += [(("search", "tasks"), why) for name in search.tasks if (why := _no_label(name))]
     return problems
 
 
@@ -182,15 +182,18 @@ def _type(config: CellConfig, path: str) -> type | None:
     return float if float in inner else int if int in inner else None
 
 
-def _unknown_task(name: str) -> str:
+def _no_label(name: str) -> str:
     from mvmlm.errors import ConfigError
     from mvmlm.evaluation.tasks import TASKS
 
     try:
-        TASKS.get(name)
+        task = TASKS.get(name)
     except ConfigError as error:
         return str(error)
-    return ""
+    if task.class_names:
+        return ""
+    labelled = ", ".join(known for known in TASKS if TASKS.get(known).class_names)
+    return f"trials are judged by a linear probe, and task {name} has no labels for one; known: {labelled}"
 
 
 def _is_number(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The most memory that a piece of work held at once: tensors on the GPU, or the resident set of a process without one."""
+"""The most memory that a piece of work held at once: tensors on a GPU, without one the process's resident set."""
 
 from __future__ import annotations
 

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import rankdata
 
 from harness.stats.difference import Difference, normal
 from mvmlm.errors import DataError
 from mvmlm.evaluation.metrics import auc
+from mvmlm.evaluation.npy import read_array
 
 TEST = "DeLong's test, clustered by patient"
 
@@ -65,6 +65,8 @@ def components(labels: np.ndarray, scores: np.ndarray, patients: np.ndarray) -> 
     DataError
         If a score is NaN or only one class is there.
     """
+    from scipy.stats import rankdata  # slow to import, and a table does not need it
+
     auc(labels, scores)  # refuses what has none
     positive, scores = np.asarray(labels).astype(bool), np.asarray(scores, dtype=np.float64)
     ids, row = np.unique(np.asarray(patients).astype(str), return_inverse=True)
@@ -88,7 +90,7 @@ def write_components(path: Path, level: str, found: Components) -> None:
 
 def read_components(path: Path) -> tuple[str, Components]:
     """Level and components that `write_components` wrote."""
-    fields = np.load(path)
+    fields = read_array(path)
     first = fields.dtype.names[0]
     return first.partition("@")[2], Components(fields[first], fields["sums"], fields["counts"])
 

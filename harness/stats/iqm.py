@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import trim_mean
 
 from harness.stats.difference import check_level
 from mvmlm.errors import DataError
@@ -43,6 +42,8 @@ def interquartile_mean(scores: np.ndarray, *, draws: int = 2000, seed: int = 0, 
     DataError
         If there are too few tasks or seeds, or a score is missing.
     """
+    from scipy.stats import trim_mean  # slow to import
+
     scores = _checked(scores)
     counts = _counts(scores.shape, draws, np.random.default_rng(seed))
     flat = scores.ravel()

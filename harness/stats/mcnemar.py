@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest
 
 from mvmlm.errors import DataError
 
@@ -78,6 +77,8 @@ def _any(name: str, values: np.ndarray, row: np.ndarray, patients: int) -> np.nd
 
 
 def _discordant(arm: np.ndarray, reference: np.ndarray) -> Discordant:
+    from scipy.stats import binomtest  # slow to import
+
     ours, theirs = int((arm & ~reference).sum()), int((~arm & reference).sum())
     delta = (ours - theirs) / len(arm) if len(arm) else float("nan")
     p = float(binomtest(ours, ours + theirs).pvalue) if ours + theirs else 1.0

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.stats import page_trend_test
 
 from harness.stats.difference import Difference
 from harness.stats.paired import from_draws
@@ -98,6 +97,8 @@ def page(scores: np.ndarray, *, expected: Literal["increasing", "decreasing"] = 
     DataError
         If there are fewer than two blocks or three points, or a score is missing.
     """
+    from scipy.stats import page_trend_test  # slow to import
+
     if expected not in ("increasing", "decreasing"):
         raise ConfigError(f"expected is {expected!r}: it must be increasing or decreasing")
     scores = np.asarray(scores, dtype=np.float64)

@@ -17,7 +17,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtri, stdtrit
 
 from harness.stats.difference import ROUNDING, Difference, check_level, constant, finite
@@ -100,6 +99,7 @@ def _half_width(alpha: float, patients: float, seeds: float, n: int) -> float:
 
 def _p(delta: float, patients: float, seeds: float, n: int) -> float:
     """The level at which the interval just reaches zero."""
+    from scipy.optimize import brentq  # slow to import
 
     def beyond(log_alpha: float) -> float:
         return _half_width(float(np.exp(log_alpha)), patients, seeds, n) - delta

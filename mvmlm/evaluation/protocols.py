@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mvmlm.errors import ConfigError, DataError
+from mvmlm.evaluation.npy import read_array
 from mvmlm.evaluation.tasks import Task
 from mvmlm.registry import Registry, did_you_mean
 
@@ -87,7 +88,7 @@ def read_draws(path: Path) -> dict[str, np.ndarray]:
     DataError
         When the file is of an earlier version, which kept the draws of one metric without its name.
     """
-    fields = np.load(path)
+    fields = read_array(path)
     if fields.dtype.names is None:
         raise DataError(f"{path}: draws of an earlier version, without the metric's name: evaluate this cell again")
     return {name: fields[name] for name in fields.dtype.names}

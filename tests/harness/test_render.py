@@ -129,7 +129,7 @@ def test_side_columns_are_never_best_and_have_no_interval(described):
 def test_all_files_are_written_whole_and_the_same_each_time(table, tmp_path):
     folder = tmp_path / "results" / "token_count"
     paths = write_all(table, folder, stem="demo")
-    assert [p.name for p in paths] == ["demo.md", "demo.tex", "demo.csv", "demo.html"]
+    assert [p.name for p in paths] == ["demo.md", "demo.tex", "demo.csv", "demo.html", "demo.json"]
     before = [p.read_bytes() for p in paths]
     write_all(table, folder, stem="demo")
     assert [p.read_bytes() for p in paths] == before

@@ -84,6 +84,9 @@ def test_a_search_without_a_space_without_validation_patients_or_of_unknown_task
     assert line.startswith("search.trials: needs validation patients") and "search.val_fraction" in line
     (line,) = mistakes(tmp_path, {**SEARCH, "tasks": ["mas"]})
     assert line.startswith("search.tasks: ") and "'mass'" in line
+    for task in ("report", "risk"):
+        (line,) = mistakes(tmp_path, {**SEARCH, "tasks": ["mass", task]})
+        assert f"task {task} has no labels for one; known: birads, calcification, density" in line
 
 
 def test_an_arm_that_reads_nothing_of_the_space_is_named_at_the_axis(tmp_path):
