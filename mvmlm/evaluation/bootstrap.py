@@ -59,22 +59,30 @@ class PatientBootstrap:
                 counts[members] = _multiplicities(rng, len(members), draws)
         return cls(ids, counts)
 
+    def clusters_of(self, patients: np.ndarray) -> np.ndarray:
+        """Row of ``counts`` of each row's patient, shape (n,), int.
+
+        Raises
+        ------
+        DataError
+            If a patient was not among those drawn from.
+        """
+        ids = np.asarray(patients).astype(str)
+        clusters = np.minimum(np.searchsorted(self.patients, ids), len(self.patients) - 1)
+        strange = self.patients[clusters] != ids
+        if strange.any():
+            raise DataError(f"{strange.sum()} rows are of patients outside the bootstrap, such as {ids[strange][0]}")
+        return clusters
+
     def auc(self, patients: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """AUC of each draw, shape (B,), float64; NaN where a draw lacks one class.
 
         Raises
         ------
         DataError
-            If a row's patient was not among those drawn from, and as `metrics.auc`.
+            As `clusters_of` and `metrics.auc`.
         """
-        ids = np.asarray(patients).astype(str)
-        clusters = np.minimum(np.searchsorted(self.patients, ids), len(self.patients) - 1)
-        strange = self.patients[clusters] != ids
-        if strange.any():
-            raise DataError(
-                f"{strange.sum()} rows are of patients outside the bootstrap, such as {ids[strange][0]}"
-            )
-        return weighted_auc(labels, scores, clusters, self.counts)
+        return weighted_auc(labels, scores, self.clusters_of(patients), self.counts)
 
 
 def percentile_interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from mvmlm.evaluation.bootstrap import PatientBootstrap, percentile_interval
 from mvmlm.evaluation.levels import LEVELS, at_level, class_columns, describe, fuse
 from mvmlm.evaluation.panel import METRICS, Panel, Sample, binary_panel, multiclass_panel
 from mvmlm.evaluation.samples import as_probability, require_scale
-from mvmlm.evaluation.strata import STRATA, clusters_of, draw_patients, patient_strata
+from mvmlm.evaluation.strata import STRATA, draw_patients, patient_strata
 from mvmlm.evaluation.subgroups import by_subgroup, subgroups_of
 
 #: What is compared over subgroups, by kind.
@@ -32,7 +32,10 @@ class Terms:
     level : str
         Level of the predictions.
     levels : tuple of str
-        Levels to judge at, from ``level`` upwards; ``level`` alone if empty. The first is the primary one.
+        Levels to judge at, from ``level`` upwards; ``level`` alone if empty.
+    primary : str
+        The one of ``levels`` that comes first, whose rows patients are drawn by and subgroups made of; the lowest if
+        empty.
     rule : str
         How scores climb, one of `levels.RULES`; ``finding`` for binary tasks.
     scale : str
@@ -48,6 +51,7 @@ class Terms:
     kind: str = "binary"
     level: str = "breast"
     levels: tuple[str, ...] = ()
+    primary: str = ""
     rule: str = "finding"
     scale: str = "probability"
     draws: int = 1000
@@ -61,7 +65,12 @@ class Terms:
         levels = tuple(dict.fromkeys(self.levels)) or (self.level,)
         for level in levels:
             describe(self.rule, self.level, level)
-        object.__setattr__(self, "levels", tuple(sorted(levels, key=LEVELS.index)))
+        levels = sorted(levels, key=LEVELS.index)
+        primary = self.primary or levels[0]
+        if primary not in levels:
+            raise ConfigError(f"primary is {primary!r}, which is not judged at (levels: {', '.join(levels)})")
+        object.__setattr__(self, "primary", primary)
+        object.__setattr__(self, "levels", (primary, *(level for level in levels if level != primary)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +130,7 @@ def judge(
     _require_apart(predictions, reference)
     fused = {level: _fused(predictions, units, terms, level) for level in terms.levels}
     frames = {level: _known(frame) for level, frame in fused.items()}
-    primary = terms.levels[0]
+    primary = terms.primary
     if frames[primary]["label"].nunique() < 2:
         raise DataError(_one_class(frames[primary], primary))
     first = frames[primary]
@@ -206,7 +215,7 @@ def _sample(frame: pd.DataFrame, terms: Terms, bootstrap: PatientBootstrap) -> S
         probabilities = frame[class_columns(frame)].to_numpy(dtype=np.float64)
     else:
         probabilities = as_probability(scores, terms.scale)
-    clusters = clusters_of(bootstrap, frame["patient_id"].to_numpy())
+    clusters = bootstrap.clusters_of(frame["patient_id"].to_numpy())
     return Sample(frame["label"].to_numpy(), scores, probabilities, clusters, bootstrap.counts)
 
 
@@ -233,7 +242,7 @@ def _subgroups(sample: Sample, frame: pd.DataFrame, people: pd.DataFrame, terms:
         positive,
         frame["patient_id"].to_numpy(),
         lambda rows: sample.within(rows).measured(metric),
-        metric=at_level(metric, terms.levels[0]),
+        metric=at_level(metric, terms.primary),
         interval=terms.interval,
     )
 

@@ -46,21 +46,6 @@ def at_level(metric: str, level: str) -> str:
     return f"{metric}@{level}"
 
 
-def split_name(name: str) -> tuple[str, str]:
-    """Metric and level of a full name, whatever follows a ``/``; the inverse of `at_level`.
-
-    Raises
-    ------
-    ConfigError
-        If the name says no level.
-    """
-    metric, _, level = name.partition("/")[0].rpartition("@")
-    if not metric or level not in LEVELS:
-        known = ", ".join(LEVELS)
-        raise ConfigError(f"{name!r} says no level; name it as in {metric or 'auc'}@breast (known: {known})")
-    return metric, level
-
-
 def steps(level: str, to: str) -> tuple[str, ...]:
     """Levels passed on the way up, the last one included; none where both are the same.
 
@@ -116,7 +101,7 @@ def fuse(
     Raises
     ------
     DataError
-        If a unit is not in ``units``, belongs to two others at once, or its score cannot be averaged.
+        If a unit is not in ``units``, belongs to none or to two others at once, or its score cannot be averaged.
     ConfigError
         If a level, rule or scale is unknown, or the rule does not fit the predictions.
     """
@@ -164,18 +149,31 @@ def _with_parents(table: pd.DataFrame, units: pd.DataFrame | None, way: tuple[st
         lacking = [name for name in named if units is None or name not in units]
         if lacking:
             raise DataError(f"nothing says which {' and '.join(lacking)} the units belong to: give the table that does")
-        known = units[named].set_axis(units.index.astype(str))
-        known = known[~known.index.duplicated()]
-        absent = ~ids.isin(known.index)
-        if absent.any():
-            raise DataError(f"{absent.sum()} units are not in the table of units (such as {ids[absent].iloc[0]})")
-        table = table.assign(**{name: known.loc[ids, name].astype(str).to_numpy() for name in named})
+        table = table.assign(**_parents_of(ids, units[named].set_axis(units.index.astype(str))))
     chain = ["unit_id", *named, "patient_id"]
     for child, parent in pairwise(chain):
         parents = table.groupby(child)[parent].nunique(dropna=False)
         if (parents > 1).any():
             raise DataError(f"{child} {parents.index[parents > 1][0]} belongs to {parents.max()} of {parent} at once")
     return table
+
+
+def _parents_of(ids: pd.Series, units: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Each column of ``units``, as strings, in the order of the ids; raises where one is missing, or there are two."""
+    mine = units[units.index.isin(ids)]
+    absent = ~ids.isin(mine.index)
+    if absent.any():
+        raise DataError(f"{absent.sum()} units are not in the table of units (such as {ids[absent].iloc[0]})")
+    for name in units:
+        gaps = mine.index[mine[name].isna()]
+        if len(gaps):
+            raise DataError(f"{len(gaps)} units have no {name} in the table of units (such as {gaps[0]})")
+    mine = mine.astype(str)
+    mine = mine[~mine.reset_index().duplicated().to_numpy()]
+    several = mine.index[mine.index.duplicated()]
+    if len(several):
+        raise DataError(f"unit {several[0]} is in the table of units twice, with other parents each time")
+    return {name: mine.loc[ids, name].to_numpy() for name in mine}
 
 
 def _climb(table: pd.DataFrame, step: str, how: str, scale: str, columns: list[str]) -> pd.DataFrame:

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mvmlm.data.splits import by_label, patient_folds
-from mvmlm.errors import ConfigError
-from mvmlm.evaluation.metrics import auc
+from mvmlm.errors import ConfigError, DataError
 from mvmlm.evaluation.newton import Design, minimise
+from mvmlm.evaluation.probe_folds import Folds, cross_validate, probabilities
 
 #: Strength where there are too few patients to choose one (our default). On standardised features it pulls
 #: the solution most of the way to the difference of the class means, which is what few patients can support.
@@ -31,7 +30,8 @@ class ProbeOptions:
         one λ means the same on a fold and on the whole (scikit-learn's ``C`` is ``1 / (λ n)``). The intercept
         is free.
     folds : int
-        Folds by patient inside the training subset, at most; fewer where a class has fewer patients.
+        Folds by patient inside the training subset, at most; fewer where patients are too few for two classes on both
+        sides of each.
     draws : int
         Bootstrap draws of the test metric.
     interval : float
@@ -71,7 +71,7 @@ class LogisticFit:
     chosen_by : str
         ``cross-validation``; ``given`` where there was one candidate; ``default`` where there were no folds.
     cv_auc : dict
-        Strength to mean AUC over the folds; of classes, to that of the macro AUC. Empty where nothing was chosen.
+        Strength to mean AUC over the folds; of classes, to that of the macro AUC. Empty where there were no folds.
     folds : int
     folds_without : dict
         Class index to the number of folds whose macro AUC leaves it out, since it is held out or fitted to only.
@@ -114,13 +114,6 @@ class LogisticFit:
         }
 
 
-def probabilities(logits: np.ndarray, classes: bool | int) -> np.ndarray:
-    """Of the positive class, or of each of several ``classes``, which are the last axis of the logits."""
-    from scipy.special import expit, softmax
-
-    return softmax(logits, axis=-1) if classes else expit(logits)
-
-
 def fit_and_score(
     train_features: np.ndarray,
     train: pd.DataFrame,
@@ -136,7 +129,7 @@ def fit_and_score(
     """
     from threadpoolctl import threadpool_limits
 
-    importlib.import_module("sklearn.linear_model")  # a library that is loaded under the limit is not held to it
+    importlib.import_module("scipy.special")  # a library that is loaded under the limit is not held to it
     patients = train["patient_id"].to_numpy().astype(str)
     with threadpool_limits(options.threads):
         fit = fit_logistic(train_features, train["label"].to_numpy(), patients, options, seed, classes)
@@ -160,7 +153,7 @@ def fit_logistic(
     Parameters
     ----------
     features : array, shape (n, D)
-        Finite. A constant feature is centred and otherwise left alone.
+        A constant feature is centred and otherwise left alone.
     labels : array, shape (n,)
         Bool, of both classes; or class indices, of two at least.
     patients : array, shape (n,)
@@ -168,20 +161,20 @@ def fit_logistic(
         Draws the folds.
     classes : int
         Number of classes; 0 for labels that are true or false.
+
+    Raises
+    ------
+    DataError
+        If a feature is not finite, labels are of one class, or a regression does not come to an end.
     """
     features = np.asarray(features, dtype=np.float64)
+    _require_finite(features)
     mean, spread = features.mean(axis=0), features.std(axis=0)
     # A constant column's spread is rounding error, not always zero.
     scale = np.where(spread > 1e-9 * np.maximum(np.abs(mean), 1e-30), spread, 1.0)
-    standard = (features - mean) / scale
-    basis = None
-    if len(standard) < standard.shape[1]:
-        # The solution is a combination of the rows: solve in an orthonormal basis of them, exact and
-        # smaller.
-        basis, _ = np.linalg.qr(standard.T)
-        standard = standard @ basis
+    standard, basis = _in_rows((features - mean) / scale)
     design = Design.of(standard)
-    folds = _cross_validate(design, labels, patients, options, seed, classes)
+    folds = cross_validate(design, labels, patients, options.strengths, options.folds, seed, classes)
     strength, chosen_by = _choose(folds, options.strengths, classes)
     weights = minimise(design, labels, np.ones((len(labels), 1), bool), np.array([strength]), classes=classes)[..., 0]
     coefficients, intercept = weights[:, :-1], weights[:, -1]
@@ -205,18 +198,28 @@ def fit_logistic(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Folds:
-    """What cross-validation found; ``likely`` are held-out probabilities, shape (n, S) or (n, S, K)."""
+def _require_finite(features: np.ndarray) -> None:
+    broken = ~np.isfinite(features)
+    if broken.any():
+        row, column = np.argwhere(broken)[0]
+        raise DataError(
+            f"{broken.any(axis=1).sum()} of {len(features)} rows to fit a probe to have features that are not finite "
+            f"(such as feature {column} of row {row}): leave these rows out, or fill the gaps"
+        )
 
-    count: int = 0
-    auc: dict[float, float] = field(default_factory=dict)
-    loss: dict[float, float] = field(default_factory=dict)
-    without: dict[int, int] = field(default_factory=dict)
-    likely: np.ndarray | None = None
+
+def _in_rows(standard: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Features (n, D), and the basis (D, n) that they are given in, where that is the smaller: of their own rows.
+
+    The weights at the optimum are a combination of the rows, so that this is exact.
+    """
+    if len(standard) >= standard.shape[1]:
+        return standard, None
+    basis, _ = np.linalg.qr(standard.T)
+    return standard @ basis, basis
 
 
-def _choose(folds: _Folds, strengths: Sequence[float], classes: int) -> tuple[float, str]:
+def _choose(folds: Folds, strengths: Sequence[float], classes: int) -> tuple[float, str]:
     """Strength and why; ``folds.auc`` runs from the strongest, so that the first best is the strongest best.
 
     Of classes the held-out log loss tells equal AUCs apart: under a penalty that orders all rows well, the commonest
@@ -227,51 +230,3 @@ def _choose(folds: _Folds, strengths: Sequence[float], classes: int) -> tuple[fl
     if not folds.auc:
         return DEFAULT_STRENGTH, "default"
     return max(folds.auc, key=lambda s: (folds.auc[s], -folds.loss[s] if classes else 0.0)), "cross-validation"
-
-
-def _cross_validate(
-    design: Design, labels: np.ndarray, patients: np.ndarray, options: ProbeOptions, seed: int, classes: int
-) -> _Folds:
-    """Every strength on every fold; none where there is nothing to choose by.
-
-    Folds are so few that two classes at least have patients in each of them.
-    """
-    sizes = sorted(len(members) for members in by_label(patients, labels))
-    count = min(options.folds, sizes[-2] if len(sizes) > 1 else 0)
-    if count < 2 or len(options.strengths) == 1:
-        return _Folds()
-    fold, strengths = patient_folds(patients, labels, count, seed), options.strengths
-    fitted = np.repeat(fold[:, None] != np.arange(count), len(strengths), axis=1)
-    weights = minimise(design, labels, fitted, np.tile(strengths, count), classes=classes)
-    weights = weights.reshape(*weights.shape[:2], count, len(strengths))
-    logits = np.empty((len(labels), len(strengths), len(weights)))
-    values, without = np.empty((count, len(strengths))), {}
-    for number in range(count):
-        held = fold == number
-        logits[held] = np.einsum("nd,cds->nsc", design.exact[held], weights[:, :, number], optimize=True)
-        there = np.intersect1d(labels[held], labels[~held])
-        for k in np.setdiff1d(labels, there).tolist():
-            without[k] = without.get(k, 0) + 1
-        values[number] = [_held_auc(labels[held], logits[held, s], there) for s in range(len(strengths))]
-    likely = probabilities(logits if classes else logits[..., 0], classes)
-    return _Folds(
-        count,
-        dict(zip(strengths, values.mean(axis=0).tolist(), strict=True)),
-        dict(zip(strengths, _log_loss(labels, likely).tolist(), strict=True)) if classes else {},
-        dict(sorted(without.items())),
-        likely,
-    )
-
-
-def _log_loss(labels: np.ndarray, likely: np.ndarray) -> np.ndarray:
-    """Of class probabilities (n, S, K), shape (S,); of a class that was not there to be fitted, that of 1e-12."""
-    right = likely[np.arange(len(labels)), :, labels]
-    return -np.log(np.maximum(right, 1e-12)).mean(axis=0)
-
-
-def _held_auc(labels: np.ndarray, logits: np.ndarray, there: np.ndarray) -> float:
-    """AUC of logits (n, 1), or the mean over the classes that are ``there`` of each one's against all others."""
-    if logits.shape[1] == 1:
-        return auc(labels, logits[:, 0])
-    likely = probabilities(logits, True)
-    return float(np.mean([auc(labels == k, likely[:, k]) for k in there]))

@@ -86,7 +86,7 @@ def weighted_accuracy(
 
 
 def balanced_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean over the classes that the labels hold of the share that is called right; always one class gives 1/K.
+    """Mean over the classes that the labels hold of the share that is called right; of k, naming always one gives 1/k.
 
     Arguments and errors as `macro_auc`.
     """

@@ -20,8 +20,9 @@ import numpy as np
 
 from mvmlm.errors import DataError
 
-#: Norm of the gradient of the objective at which a problem is done.
-TOLERANCE = 1e-6
+#: Norm of the gradient of the objective at which a problem is done, where its strength is `WEAK` or more. Weights are
+#: off by no more than that norm over λ: under a weaker penalty, the norm has to be smaller by as much.
+TOLERANCE, WEAK = 1e-6, 1e-4
 #: Newton steps, conjugate gradients and halvings of a step, at most; a dozen, two dozen and one are usual.
 MOST_STEPS, MOST_TURNS, MOST_HALVINGS = 200, 500, 40
 #: Share of the gradient that conjugate gradients may leave; less of it as the optimum comes near.
@@ -94,9 +95,10 @@ def minimise(
     Raises
     ------
     DataError
-        If a problem does not come to an end.
+        If the rows of a problem are of one label, or a problem does not come to an end.
     """
     link = Softmax(labels, classes) if classes else Sigmoid(labels)
+    _require_two_labels(labels, used)
     found = link.start(used, design.exact.shape[1])
     at_once = max(1, BLOCK // (len(found) * len(labels)))
     for first in range(0, len(strengths), at_once):
@@ -104,6 +106,15 @@ def minimise(
         share = used[:, some] / used[:, some].sum(axis=0)
         found[..., some] = _newton(design, link, share, np.asarray(strengths[some], np.float64), found[..., some])
     return found
+
+
+def _require_two_labels(labels: np.ndarray, used: np.ndarray) -> None:
+    there = np.stack([used[labels == label].any(axis=0) for label in np.unique(labels)]).sum(axis=0)
+    if (there < 2).any():
+        raise DataError(
+            f"{(there < 2).sum()} of {used.shape[1]} logistic regressions have rows of one label only: nothing can be "
+            "told apart; give rows of two"
+        )
 
 
 class Sigmoid:
@@ -208,16 +219,23 @@ def _newton(
         gradient = design.exact.T @ ((likely - link.target) * problems.share) + problems.penalty * problems.weights
         size = np.sqrt((gradient**2).sum(axis=(0, 1)))
         found[..., problems.place] = problems.weights
-        going = ~(size <= TOLERANCE)
+        going = ~(size <= _tolerance(problems))
         if not going.any():
             return found
         problems, likely, gradient = problems.those(going), likely[..., going], gradient[..., going]
         step = _direction(design, link, problems, likely, gradient, size[going])
         problems = _moved(design, link, problems, step, (gradient * step).sum(axis=(0, 1)))
+    weakest = problems.penalty[0].min()
     raise DataError(
-        f"a logistic regression does not settle within {MOST_STEPS} steps: are some features a million times larger "
-        "than others, or the strengths too small?"
+        f"{len(problems.place)} of {len(strengths)} logistic regressions did not settle within {MOST_STEPS} steps (the "
+        f"weakest penalty among them is {weakest:g}): leave such strengths out, and features that are a million times "
+        "larger than others"
     )
+
+
+def _tolerance(problems: _Problems) -> np.ndarray:
+    """Norm of the gradient at which each problem is done, shape (J,)."""
+    return TOLERANCE * np.minimum(1, problems.penalty[0] / WEAK)
 
 
 def _objective(
@@ -236,7 +254,7 @@ def _direction(
     size: np.ndarray,
 ) -> np.ndarray:
     """An approximate Newton step of each problem, shape (C, D + 1, J): the closer to the optimum, the better."""
-    goal = np.maximum(size * np.minimum(LEFT_OVER, np.sqrt(size)), 0.3 * TOLERANCE)
+    goal = np.maximum(size * np.minimum(LEFT_OVER, np.sqrt(size)), 0.3 * _tolerance(problems))
     likely, share, penalty = (a.astype(np.float32) for a in (likely, problems.share, problems.penalty))
     mixes, scale = _preconditioner(design, link.mean_curvature(likely, share), penalty)
     rest = -(design.axes.T @ gradient.astype(np.float32))
@@ -253,16 +271,17 @@ def _direction(
         length = np.where(sound, slope / np.where(sound, steepness, 1), turn == 0).astype(np.float32)
         step[..., left] += length * along
         rest = rest - length * bent
-        going = sound & (np.sqrt((rest**2).sum(axis=(0, 1))) > goal[left])
+        eased = _eased(rest, mixes, scale)
+        before, slope = slope, (rest * eased).sum(axis=(0, 1))
+        # Without a slope, what is left is rounding along what bends nothing.
+        going = sound & (np.sqrt((rest**2).sum(axis=(0, 1))) > goal[left]) & (slope > 0)
         if not going.all():
             left = left[going]
             if not len(left):
                 break
-            likely, share, penalty, mixes, scale, rest, along, slope, extent = (
-                a[..., going] for a in (likely, share, penalty, mixes, scale, rest, along, slope, extent)
+            likely, share, penalty, mixes, scale, rest, eased, along, before, slope, extent = (
+                a[..., going] for a in (likely, share, penalty, mixes, scale, rest, eased, along, before, slope, extent)
             )
-        eased = _eased(rest, mixes, scale)
-        before, slope = slope, (rest * eased).sum(axis=(0, 1))
         along = eased + slope / before * along
         extent = slope + (slope / before) ** 2 * extent
     return (design.axes @ step).astype(np.float64)

@@ -32,7 +32,6 @@ from mvmlm.evaluation.rank_of_first import (
     weighted_recall,
 )  # fmt: skip
 from mvmlm.evaluation.scoring import BOOTSTRAP_SEED
-from mvmlm.evaluation.strata import clusters_of
 from mvmlm.evaluation.tasks import Task
 from mvmlm.evaluation.text_set import TextSet
 from mvmlm.evaluation.untrained import Tested, select_tested, view_embeddings
@@ -90,7 +89,7 @@ def run(
     }
     patients = tested.rows["patient_id"].to_numpy().astype(str)
     bootstrap = PatientBootstrap.draw(patients, np.ones(len(patients)), draws=options.draws, seed=BOOTSTRAP_SEED)
-    clusters = clusters_of(bootstrap, patients)
+    clusters = bootstrap.clusters_of(patients)
     metrics: dict[str, float] = {}
     draws: dict[str, np.ndarray] = {}
     for name, value, drawn in measures(found):

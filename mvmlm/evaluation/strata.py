@@ -1,11 +1,10 @@
-"""Patient bootstrap for any kind of label, and where rows stand in it."""
+"""Patient bootstrap for any kind of label."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from mvmlm.data.splits import rarest_class
-from mvmlm.errors import DataError
 from mvmlm.evaluation.bootstrap import PatientBootstrap
 
 #: What patients are drawn within, by kind of task.
@@ -43,19 +42,3 @@ def patient_strata(patients: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray
     """Distinct patients (P,), sorted, and the `rarest_class` of each (P,), int."""
     stratum = rarest_class(np.asarray(patients).astype(str), np.asarray(labels))
     return stratum.index.to_numpy(dtype=str), stratum.to_numpy(dtype=np.intp)
-
-
-def clusters_of(bootstrap: PatientBootstrap, patients: np.ndarray) -> np.ndarray:
-    """Row of ``bootstrap.counts`` of each row's patient, shape (n,), int.
-
-    Raises
-    ------
-    DataError
-        If a patient was not among those drawn from.
-    """
-    ids = np.asarray(patients).astype(str)
-    clusters = np.minimum(np.searchsorted(bootstrap.patients, ids), len(bootstrap.patients) - 1)
-    strange = bootstrap.patients[clusters] != ids
-    if strange.any():
-        raise DataError(f"{strange.sum()} rows are of patients outside the bootstrap, such as {ids[strange][0]}")
-    return clusters

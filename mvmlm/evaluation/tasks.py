@@ -58,6 +58,11 @@ class Task:
             raise ConfigError(f"task {self.name} {given}: give both or neither")
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """Labels 0, 1 … in words: ``negative`` and ``positive``, or the classes; none where there are no labels."""
+        return ("negative", "positive") if self.kind == "binary" else tuple(map(str, self.classes))
+
+    @property
     def dtype(self) -> str:
         """Of labels that are known: ``bool``, or ``int8`` of a multiclass task."""
         return "int8" if self.classes else "bool"

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mvmlm.errors import DataError
 from mvmlm.evaluation.finetune import ScoringOptions
 from mvmlm.evaluation.judge import Judgement, Terms, judge
-from mvmlm.evaluation.levels import class_columns, split_name
-from mvmlm.evaluation.prompts import BINARY
+from mvmlm.evaluation.levels import class_columns
 from mvmlm.evaluation.protocols import PROTOCOLS, Evaluation, as_options
 from mvmlm.evaluation.scoring import BOOTSTRAP_SEED
 from mvmlm.evaluation.tasks import Task
@@ -46,7 +46,7 @@ def run(
     features : ndarray, shape (n_breasts, 2, E)
         Embeddings of CC and MLO, L2-normalised; NaN where a view is missing.
     texts : TextSet
-        The prompts; owners are the classes in their order.
+        The prompts; owners are the task's `Task.class_names`.
     fraction, seed : float, int
         Not read: nothing is trained.
 
@@ -59,21 +59,21 @@ def run(
     Raises
     ------
     DataError
-        If test breasts are of one class, or an embedding is not finite.
+        If test breasts are of one class, an embedding is not finite, or the texts are not of the task's classes.
     """
     options = as_options(ScoringOptions, options)
     labels = task.labels(breasts).astype("Int8")
     tested = select_tested(breasts, labels.notna().to_numpy(), "label")
-    anchors = np.stack([texts.mean_of(name) for name in texts.owners()])
+    anchors = _class_embeddings(texts, task)
     logits = view_embeddings(features, tested) @ anchors.T / (texts.temperature or 1.0)
-    views = view_predictions(tested, labels, logits)
-    units = tested.rows.assign(breast_id=tested.rows.index.astype(str))
-    owners = views["unit_id"].str.rpartition("/")[0]
-    judged = judge(views, _terms(task, texts, options), units=units.loc[owners].set_axis(views["unit_id"]))
+    views = view_predictions(tested, labels, logits, task)
+    breast_ids = views["unit_id"].str.rpartition("/")[0].to_numpy()
+    units = tested.rows.loc[breast_ids].assign(breast_id=breast_ids).set_axis(views["unit_id"])
+    judged = judge(views, _terms(task, texts, options), units=units, people=tested.rows)
     return Evaluation(
         _with_views(judged, task),
-        {**_ordered(judged.metrics, task), **_counts(judged, task)},
-        _ordered(judged.draws, task),
+        {**judged.metrics, **_counts(judged, task)},
+        judged.draws,
         {
             "protocol": "zero_shot",
             "prompts": texts.table.groupby("owner", sort=False)["text"].agg(list).to_dict(),
@@ -86,7 +86,16 @@ def run(
     )
 
 
-def view_predictions(tested: Tested, labels: pd.Series, logits: np.ndarray) -> pd.DataFrame:
+def _class_embeddings(texts: TextSet, task: Task) -> np.ndarray:
+    """The mean of each class's prompts at unit length, shape (K, E), float64, in the order of the task's labels."""
+    told = texts.owners()
+    if set(told) != set(task.class_names):
+        wanted, got = ", ".join(task.class_names) or "none", ", ".join(map(str, told[:10])) or "none"
+        raise DataError(f"task {task.name} has the classes {wanted}, and the texts are of {got}: embed its own prompts")
+    return np.stack([texts.mean_of(name) for name in task.class_names])
+
+
+def view_predictions(tested: Tested, labels: pd.Series, logits: np.ndarray, task: Task) -> pd.DataFrame:
     """A row a view that exists, ``<breast_id>/<view>``: the difference of two logits, or the classes' softmax.
 
     Parameters
@@ -103,7 +112,7 @@ def view_predictions(tested: Tested, labels: pd.Series, logits: np.ndarray) -> p
             "label": labels.to_numpy()[rows["row"]].astype(np.int8),
         }
     )
-    if logits.shape[2] == len(BINARY):
+    if not task.classes:
         return table.assign(score=mine[:, 1] - mine[:, 0])
     likely = np.exp(mine - mine.max(axis=1, keepdims=True))
     likely /= likely.sum(axis=1, keepdims=True)
@@ -116,17 +125,13 @@ def _terms(task: Task, texts: TextSet, options: ScoringOptions) -> Terms:
         kind=task.kind,
         level="view",
         levels=("view", *task.levels),
+        primary=task.level,
         rule=task.rule,
         scale="order" if texts.temperature is None else "logit",
         draws=options.draws,
         interval=options.interval,
         seed=BOOTSTRAP_SEED,
     )
-
-
-def _ordered(named: dict[str, Any], task: Task) -> dict[str, Any]:
-    """Those of the task's level first, the others in their own order."""
-    return dict(sorted(named.items(), key=lambda item: split_name(item[0])[1] != task.level))
 
 
 def _counts(judged: Judgement, task: Task) -> dict[str, float]:

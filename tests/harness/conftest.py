@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
+
+from tests.harness.warm import WarmProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,6 +46,14 @@ MICRO = {
 }
 
 
+@cache
+def warm_process() -> WarmProcess:
+    """The one of this test process; it ends with it."""
+    warm = WarmProcess(Harness.environment())
+    atexit.register(warm.close)
+    return warm
+
+
 class Harness:
     """The command line, with a home and a working directory of its own."""
 
@@ -55,13 +67,10 @@ class Harness:
         """Write the ablation file."""
         self.ablation.write_text(yaml.safe_dump(spec, sort_keys=False))
 
-    def environment(self, **more: str) -> dict[str, str]:
+    @staticmethod
+    def environment(**more: str) -> dict[str, str]:
         """Nothing of the caller's that could change what is run."""
-        kept = {
-            k: v
-            for k, v in os.environ.items()
-            if k not in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS", "MVMLM_HOME")
-        }
+        kept = {k: v for k, v in os.environ.items() if k not in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS", "MVMLM_HOME")}
         return {**kept, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT), "COLUMNS": "100", **more}
 
     def command(self, *args: str) -> list[str]:
@@ -70,13 +79,12 @@ class Harness:
 
     def __call__(self, *args: str, timeout: float = 300, **env: str) -> subprocess.CompletedProcess:
         """Run to the end."""
+        command, environment = self.command(*args), self.environment(**env)
+        warm = warm_process()
+        if warm.serves(environment):
+            return warm.run(command[3:], cwd=self.folder, env=environment, timeout=timeout)
         return subprocess.run(
-            self.command(*args),
-            capture_output=True,
-            text=True,
-            cwd=self.folder,
-            env=self.environment(**env),
-            timeout=timeout,
+            command, capture_output=True, text=True, cwd=self.folder, env=environment, timeout=timeout
         )
 
     def run(self, *args: str, **env: str) -> subprocess.CompletedProcess:

@@ -12,8 +12,6 @@ from mvmlm.evaluation.tasks import TASKS
 from mvmlm.registry import did_you_mean
 
 SHIPPED = Path(__file__).parent
-#: Classes of a task that asks whether something is there, in the order of its labels 0 and 1.
-BINARY = ("negative", "positive")
 
 #: Class to its prompts, in the order of the class indices.
 Ensemble = dict[str, list[str]]
@@ -68,7 +66,7 @@ def _read(file: Path) -> dict[str, Ensemble]:
 
 
 def _classes(said: Any, task: str, file: Path) -> Ensemble:
-    known = {name: wanted for name in TASKS if (wanted := _expected(name))}
+    known = {name: names for name in TASKS if (names := TASKS.get(name).class_names)}
     if task not in known:
         hint = did_you_mean(task, known)
         raise ConfigError(f"{file}: there is no task {task!r} with classes{hint} (known: {', '.join(known)})")
@@ -79,12 +77,6 @@ def _classes(said: Any, task: str, file: Path) -> Ensemble:
         wanted, got = ", ".join(known[task]), ", ".join(found) or "none"
         raise ConfigError(f"{file}: {task}: expected the classes {wanted}, got {got}")
     return {name: found[name] for name in known[task]}
-
-
-def _expected(task: str) -> tuple[str, ...]:
-    """Classes of a task in their order; none where it has no classes, as the time to an event."""
-    known = TASKS.get(task)
-    return BINARY if known.kind == "binary" else tuple(str(name) for name in known.classes)
 
 
 def _texts(said: Any, where: str) -> list[str]:

@@ -91,7 +91,7 @@ def test_the_fit_is_scikit_learns_multinomial_optimum(width, strength):
     fit = fit_logistic(features, labels, breasts["patient_id"].to_numpy(), ProbeOptions((strength,)), 0, 4)
     scaled = StandardScaler().fit_transform(features)
     plain = LogisticRegression(C=1 / (strength * len(scaled)), tol=1e-10, max_iter=100_000).fit(scaled, labels)
-    assert fit.chosen_by == "given" and fit.folds == 0
+    assert fit.chosen_by == "given"
     np.testing.assert_allclose(fit.coefficients, plain.coef_, atol=2e-3 * np.abs(plain.coef_).max())
     np.testing.assert_allclose(fit.score(features), plain.predict_proba(scaled), atol=1e-3)
 

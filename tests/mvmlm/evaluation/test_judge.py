@@ -15,7 +15,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, cohen_kap
 from mvmlm.errors import ConfigError, DataError
 from mvmlm.evaluation.bootstrap import PatientBootstrap, percentile_interval
 from mvmlm.evaluation.judge import NO_REFERENCE, Terms, judge
-from mvmlm.evaluation.levels import fuse, split_name
+from mvmlm.evaluation.levels import fuse
 from mvmlm.evaluation.metrics import auc
 from mvmlm.evaluation.operating import at_best_balance, at_sensitivity, at_specificity, rates
 from mvmlm.evaluation.panel import METRICS
@@ -68,7 +68,6 @@ def test_every_metric_is_there_at_every_level_with_draws_and_an_interval(whole):
     assert [name for name in found.metrics if "/" not in name] == names
     assert next(iter(found.metrics)) == "auc@breast"
     for name in names:
-        assert split_name(name)
         drawn = found.draws[name]
         assert (drawn.dtype, drawn.shape) == (np.float32, (60,))
         assert (found.metrics[f"{name}/low"], found.metrics[f"{name}/high"]) == percentile_interval(drawn)
@@ -180,6 +179,16 @@ def test_a_reference_of_one_class_is_a_reason_and_not_a_crash():
 def test_test_patients_in_the_reference_are_refused():
     with pytest.raises(DataError, match=r"60 test patients \(such as t000\) are in the reference"):
         judge(binary(), Terms(**FEW), reference=binary())
+
+
+def test_the_primary_level_comes_first_and_patients_are_drawn_within_its_strata():
+    test = binary()
+    plain = judge(test, Terms(levels=("breast", "patient"), **FEW), units=units_of(test))
+    found = judge(test, Terms(levels=("breast", "patient"), primary="patient", **FEW), units=units_of(test))
+    assert next(iter(found.metrics)) == "auc@patient"
+    assert found.metrics == plain.metrics
+    with pytest.raises(ConfigError, match="primary is 'exam', which is not judged at"):
+        Terms(levels=("breast", "patient"), primary="exam")
 
 
 def test_a_mere_order_has_no_probabilities():

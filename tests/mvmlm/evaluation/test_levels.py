@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 from mvmlm.errors import ConfigError, DataError
-from mvmlm.evaluation.levels import LEVELS, RULES, at_level, describe, fuse, split_name, steps
+from mvmlm.evaluation.levels import LEVELS, RULES, at_level, describe, fuse, steps
 from tests.mvmlm.evaluation.resamples import quick
 
 
@@ -51,17 +51,10 @@ def above(units: pd.DataFrame, level: str) -> pd.DataFrame:
     return units if level == "view" else units.drop_duplicates(f"{level}_id").set_index(f"{level}_id", drop=False)
 
 
-@pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("metric", ["auc", "sens_at_spec90", "recall_at_5"])
-def test_names_round_trip(metric, level):
-    assert split_name(at_level(metric, level)) == (metric, level)
-    assert split_name(f"{at_level(metric, level)}/low") == (metric, level)
-
-
-@pytest.mark.parametrize("name", ["auc", "auc@", "@breast", "auc@side", "n_patients"])
-def test_a_name_without_a_level_is_refused(name):
-    with pytest.raises(ConfigError, match="says no level"):
-        split_name(name)
+def test_a_metrics_name_ends_in_a_level_that_there_is():
+    assert [at_level("auc", level) for level in LEVELS] == ["auc@view", "auc@breast", "auc@exam", "auc@patient"]
+    with pytest.raises(ConfigError, match="unknown level 'side'"):
+        at_level("auc", "side")
 
 
 def test_the_way_is_told_as_it_is_walked():
@@ -219,6 +212,22 @@ def test_what_cannot_be_fused_is_refused(change, told, error, words):
     asked = {"units": units, "level": "breast", "to": "exam", "rule": "finding", **told}
     with pytest.raises(error, match=words):
         fuse(table, **asked)
+
+
+@pytest.mark.parametrize(
+    ("exams", "words"),
+    [
+        (["e1", "e1", pd.NA, "e1"], r"1 units have no exam_id in the table of units \(such as c\)"),
+        (["e1", "e1", "e2", "e9"], "unit a is in the table of units twice, with other parents each time"),
+    ],
+)
+def test_a_table_of_units_that_leaves_a_parent_open_is_refused(exams, words):
+    table = frame(["a", "b", "c"], ["x", "x", "y"], [0, 1, 0], [0.1, 0.2, 0.3])
+    units = pd.DataFrame({"exam_id": exams}, index=["a", "b", "c", "a"])
+    with pytest.raises(DataError, match=words):
+        fuse(table, units, level="breast", to="exam", rule="finding")
+    units = pd.DataFrame({"exam_id": ["e1", "e1", "e2", "e1"]}, index=units.index)
+    assert fuse(table, units, level="breast", to="exam", rule="finding")["unit_id"].tolist() == ["e1", "e2"]
 
 
 def test_infinite_logits_have_no_mean():

@@ -147,6 +147,32 @@ def test_two_patients_of_a_class_make_two_folds():
     assert probe(features_for(breasts), breasts).details["folds"] == 2
 
 
+def test_women_with_one_diseased_breast_each_make_folds_though_hardly_one_has_none():
+    breasts = breast_table(60)
+    breasts["mass"] = pd.array((breasts["laterality"] == "L") & (breasts["patient_id"] != "p0001"), dtype="boolean")
+    details = probe(features_for(breasts), breasts).details
+    assert (details["folds"], details["strength_chosen_by"]) == (5, "cross-validation")
+
+
+def test_one_candidate_is_taken_and_still_has_folds_to_choose_thresholds_on():
+    breasts = breast_table(60)
+    result = probe(features_for(breasts), breasts, options=ProbeOptions((0.1,), draws=20))
+    assert (result.details["strength"], result.details["strength_chosen_by"]) == (0.1, "given")
+    assert list(result.details["cv_auc"]) == ["0.1"] and "sens_at_spec90@breast" in result.metrics
+
+
+@pytest.mark.parametrize(
+    ("features", "labels", "words"),
+    [
+        ([[0.0, 1.0], [2.0, np.nan], [1.0, 0.0]], [True, False, True], r"1 of 3 rows .*such as feature 1 of row 1\)"),
+        ([[0.0], [1.0], [2.0]], [True, True, True], "rows of one label only"),
+    ],
+)
+def test_rows_that_no_probe_can_be_fitted_to_are_refused(features, labels, words):
+    with pytest.raises(DataError, match=words):
+        fit_logistic(np.array(features), np.array(labels), np.arange(3), FEW, 0)
+
+
 def test_test_labels_cannot_reach_the_fit():
     breasts = breast_table(120)
     features = features_for(breasts)

@@ -76,6 +76,22 @@ def test_each_is_scikit_learns_optimum(classes, spectrum, noise):
         np.testing.assert_allclose(intercept, intercepts, atol=5e-4 * max(1, size))
 
 
+@pytest.mark.parametrize("classes", [0, 3])
+@pytest.mark.parametrize("noise", [0.0, 2.0], ids=["separable", "noisy"])
+def test_it_is_the_optimum_under_a_penalty_however_weak_or_strong(classes, noise):
+    """One feature, a constant and two copies but for a millionth: what the penalty alone decides is not left open."""
+    rng = np.random.default_rng(5)
+    features = features_of(60, 3)
+    features = np.column_stack([features, np.zeros(60), features[:, :2] + 1e-6 * rng.standard_normal((60, 2))])
+    labels, strengths = labels_of(features, classes, noise=noise), np.array([1e6, 1e-5, 1e-6])
+    for columns in (slice(None), slice(1)):
+        some = features[:, columns]
+        found = minimise(Design.of(some), labels, np.ones((60, 3), bool), strengths, classes=classes)
+        for j, strength in enumerate(strengths):
+            coefficients, _ = theirs(some, labels, strength)
+            np.testing.assert_allclose(found[:, :-1, j], coefficients, atol=1e-4 * np.abs(coefficients).max())
+
+
 @pytest.mark.parametrize("classes", [0, 2, 5])
 def test_the_gradient_of_the_stated_objective_vanishes(classes):
     features = features_of(150, 12)
@@ -194,8 +210,17 @@ def test_it_settles_on_words_that_tell_all_or_nothing(seed, rows, width, classes
         assert gradient_size(features, labels, found[..., j], strength) < 1.01e-6
 
 
-def test_what_does_not_settle_is_an_error(monkeypatch):
+def test_what_does_not_settle_is_an_error_that_names_the_penalty(monkeypatch):
     monkeypatch.setattr(newton, "MOST_STEPS", 1)
+    features, two = features_of(50, 5), np.ones((50, 2), bool)
+    with pytest.raises(DataError, match=r"2 of 2 .* did not settle within 1 steps \(the weakest .* is 0.001\)"):
+        minimise(Design.of(features), labels_of(features), two, np.array([1e6, 1e-3]))
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+def test_rows_of_one_label_are_refused(classes):
     features = features_of(50, 5)
-    with pytest.raises(DataError, match="does not settle within 1 steps"):
-        minimise(Design.of(features), labels_of(features), np.ones((50, 1), bool), np.array([1e-3]))
+    labels, used = labels_of(features, classes), np.ones((50, 2), bool)
+    used[labels != labels[0], 1] = False
+    with pytest.raises(DataError, match="1 of 2 logistic regressions have rows of one label only"):
+        minimise(Design.of(features), labels, used, np.array([1.0, 1.0]), classes=classes)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mvmlm.errors import DataError
 from mvmlm.evaluation.bootstrap import PatientBootstrap
-from mvmlm.evaluation.strata import clusters_of, draw_patients, patient_strata
+from mvmlm.evaluation.strata import draw_patients, patient_strata
 from tests.mvmlm.evaluation.resamples import quick
 
 
@@ -72,6 +72,6 @@ def test_binary_labels_are_drawn_as_they_always_were():
 
 def test_rows_find_their_patients_and_strangers_are_refused():
     bootstrap = drawn(np.array(["b", "a", "b", "c"]), np.array([0, 0, 1, 1]))
-    np.testing.assert_array_equal(clusters_of(bootstrap, np.array(["c", "a", "b", "a"])), [2, 0, 1, 0])
+    np.testing.assert_array_equal(bootstrap.clusters_of(np.array(["c", "a", "b", "a"])), [2, 0, 1, 0])
     with pytest.raises(DataError, match="1 rows are of patients outside the bootstrap, such as zz"):
-        clusters_of(bootstrap, np.array(["a", "zz"]))
+        bootstrap.clusters_of(np.array(["a", "zz"]))

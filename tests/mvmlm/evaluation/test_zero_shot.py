@@ -140,6 +140,25 @@ def test_several_classes_have_a_softmax_and_breasts_the_mean_of_their_views():
     assert alone["p0"].tolist() == alone["p0_cc"].tolist() != []
 
 
+def test_two_classes_are_classes_and_texts_are_asked_for_by_their_names():
+    breasts, views = world()
+    two = Task("density", "density", "d", kind="multiclass", rule="density", classes=("B", "C"))
+    texts = text_set({"C": ["dense"], "B": ["hardly dense"]})
+    table = run(views, breasts, two, texts=texts, options=DRAWS).predictions
+    ends = np.stack([texts.mean_of("B"), texts.mean_of("C")])
+    row = table[table["p0_mlo"].notna()].iloc[0]
+    expected = softmax(views[breasts.index.get_loc(row["unit_id"])] @ ends.T / 0.1, axis=1).mean(axis=0)
+    np.testing.assert_allclose([row["p0"], row["p1"]], expected, rtol=1e-5)
+    with pytest.raises(DataError, match="task density has the classes B, C, and the texts are of negative, positive:"):
+        run(views, breasts, two, texts=text_set(WORDS), options=DRAWS)
+
+
+def test_subgroups_are_of_breasts(found):
+    said = found[2].details["subgroups"]
+    assert said["metric"] == "auc@breast"
+    assert sum(row["n"] for row in said["attributes"]["age"]["groups"]) == found[2].metrics["n"]
+
+
 def test_breasts_of_no_class_take_no_part_and_one_class_is_no_test():
     breasts, views = world()
     breasts["density"] = breasts["density"].replace("D", "x")
