@@ -224,17 +224,22 @@ def _measures(
 
 
 def _components(store: Store, tracker: Tracker, row: dict, metric: str) -> Components | None:
-    """What DeLong's test needs; kept of the AUC at a task's own level alone, and not by earlier versions."""
+    """What DeLong's test needs; kept of the AUC at a task's own level alone, and not by earlier versions.
+
+    None also of a file that cannot be read; the test is then another, which the caption says.
+    """
     path = None
     if metric.startswith("auc@"):
         with suppress(TrackingError):
             path = _file(store, tracker, row, "components.npy")
-    level, found = read_components(path) if path else ("", None)
-    return found if level == metric.partition("@")[2] else None
+    with suppress(DataError):
+        level, found = read_components(path) if path else ("", None)
+        return found if level == metric.partition("@")[2] else None
+    return None
 
 
 def _draws(store: Store, tracker: Tracker, row: dict, metric: str) -> np.ndarray | None:
-    """Draws of a metric; None, which a table says, where there are none or they are of an earlier version."""
+    """Draws of a metric; None, which a table says, where there are none, an earlier version's, or no whole file."""
     path = _file(store, tracker, row, "draws.npy")
     with suppress(DataError):
         found = read_draws(path).get(metric) if path else None

@@ -185,7 +185,7 @@ def difference(one: Entry, two: Entry, metric: str, options: CompareOptions) -> 
             raise DataError("the structural components that DeLong's test needs are missing: run the cells again")
         return delong.compare(*sides, level=options.level)
     if any(cell.draws is None for pair in pairs for cell in pair):
-        raise DataError("bootstrap draws are missing")
+        raise DataError("bootstrap draws are missing or cannot be read")
     if test == "two_way":
         values = np.array([a.value - b.value for a, b in pairs])
         return two_way(values, np.stack([_difference_of_draws(a, b) for a, b in pairs]), level=options.level)

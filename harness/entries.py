@@ -302,7 +302,7 @@ def _mean_draws(done: Sequence[CellRef]) -> tuple[np.ndarray | None, str]:
     without = [c.seed for c in done if c.draws is None]
     if without:
         whose = f" of {_seeds(without)}" if len(without) < len(done) else ""
-        return None, f"no interval: the bootstrap draws{whose} are missing"
+        return None, f"no interval: the bootstrap draws{whose} are missing or cannot be read"
     sizes = sorted({len(c.draws) for c in done})
     if len(sizes) > 1:
         return None, f"no interval: the seeds have different numbers of bootstrap draws ({listed(sizes)})"

@@ -87,7 +87,7 @@ def _slope(points: Sequence[float], entries: Sequence[Entry], scale: str) -> Dif
         raise DataError("not every point of the axis has results of the same seeds")
     cells = [entry.done for entry in entries]
     if any(cell.draws is None for done in cells for cell in done):
-        raise DataError("bootstrap draws are missing")
+        raise DataError("bootstrap draws are missing or cannot be read")
     if len({len(cell.draws) for done in cells for cell in done}) > 1:
         raise DataError("the cells have different numbers of bootstrap draws")
     if len({cell.shared.get("patients") for done in cells for cell in done}) > 1:

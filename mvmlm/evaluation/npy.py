@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mvmlm.errors import DataError
+
 MAGIC = b"\x93NUMPY"
 LENGTH = {1: 2, 2: 4}
 """Version of the format to the bytes of the number that says how long a header is (NumPy enhancement proposal 1).
@@ -19,20 +21,28 @@ def read_array(path: Path) -> np.ndarray:
 
     Raises
     ------
-    ValueError
+    DataError
         When the file is no such file, or is not whole.
     """
-    content = Path(path).read_bytes()
+    try:
+        return _read(Path(path))
+    except (OSError, ValueError) as error:
+        say = f"{path} cannot be read ({error}): evaluate this cell again, in a home without its folder"
+        raise DataError(say) from error
+
+
+def _read(path: Path) -> np.ndarray:
+    content = path.read_bytes()
     if not content.startswith(MAGIC) or len(content) < 12 or content[6] not in LENGTH:
-        raise ValueError(f"{path} is no NumPy file of version 1 or 2")
+        raise ValueError("no NumPy file of version 1 or 2")
     size = LENGTH[content[6]]
     end = 8 + size + int.from_bytes(content[8 : 8 + size], "little")
     shape, order, dtype = _understood(content[:end])
     if dtype.hasobject:
-        raise ValueError(f"{path} holds Python objects, which are not read")
+        raise ValueError("it holds Python objects")
     count = int(np.prod(shape))
     if len(content) != end + count * dtype.itemsize:
-        raise ValueError(f"{path} is not whole: {len(content)} bytes, not {end + count * dtype.itemsize}")
+        raise ValueError(f"{len(content)} bytes, not {end + count * dtype.itemsize}")
     return np.frombuffer(content, dtype, count, end).reshape(shape, order=order).copy()
 
 

@@ -86,7 +86,7 @@ def read_draws(path: Path) -> dict[str, np.ndarray]:
     Raises
     ------
     DataError
-        When the file is of an earlier version, which kept the draws of one metric without its name.
+        When it cannot be read, or is of an earlier version, which kept the draws of one metric without its name.
     """
     fields = read_array(path)
     if fields.dtype.names is None:

@@ -193,8 +193,8 @@ def test_nothing_done_yet_still_makes_a_table():
 @pytest.mark.parametrize(
     ("draws", "counts", "said"),
     [
-        ([None, None, None], {}, "the bootstrap draws are missing"),
-        ([np.ones(4), None, np.ones(4)], {}, "the bootstrap draws of seed 1 are missing"),
+        ([None, None, None], {}, "the bootstrap draws are missing or cannot be read"),
+        ([np.ones(4), None, np.ones(4)], {}, "the bootstrap draws of seed 1 are missing or cannot be read"),
         ([np.ones(4), np.ones(5), np.ones(4)], {}, f"the seeds have {UNEVEN} (4, 5)"),
         ([np.ones(4), np.full(4, np.nan), np.ones(4)], {}, "some bootstrap draws are not finite"),
         ([np.ones(4)] * 3, {"n": [118, 118, 120]}, "the seeds have different test sets (n = 118, 120)"),
@@ -214,7 +214,7 @@ def test_what_every_entry_would_note_is_said_once():
     frame["draws"] = None
     table = build_table(frame, None, spec())
     assert table.footnotes == ()
-    assert "In every entry: no interval: the bootstrap draws are missing." in words(table)
+    assert "In every entry: no interval: the bootstrap draws are missing or cannot be read." in words(table)
     assert "% interval" not in words(table)
 
 
