@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +22,7 @@ class Peak:
     Attributes
     ----------
     gib : float
-        [GiB]; NaN until the work is done, and where neither a GPU nor Linux can tell.
+        Beyond what was held before [GiB]; NaN until the work is done, and where neither a GPU nor Linux can tell.
     """
 
     gib: float = math.nan
@@ -35,8 +37,8 @@ class Peak:
 def peak_memory() -> Iterator[Peak]:
     """Watch the work within; with a GPU its own allocator is asked, else the kernel for the process's resident set.
 
-    A process holds its libraries too, and what an earlier piece of work left behind. Of several processes that share a
-    training each sees itself alone.
+    What the process held before, its libraries above all, does not count; what it holds without using it is given back
+    first, where the C library can. Of several processes that share a training each sees itself alone.
 
     Examples
     --------
@@ -45,20 +47,36 @@ def peak_memory() -> Iterator[Peak]:
     >>> peak.gib > 0.03
     True
     """
-    peak, on_gpu = Peak(), torch.cuda.is_available()
-    if on_gpu:
-        torch.cuda.reset_peak_memory_stats()
-    else:
-        with suppress(OSError):
-            (PROCESS / "clear_refs").write_text("5")  # sets the resident set's high-water mark back, man 5 proc
+    gc.collect()
+    held = _held_on_gpu if torch.cuda.is_available() else _held_by_process
+    _forget_peaks()
+    before, _ = held()
+    peak = Peak()
     yield peak
-    peak.gib = torch.cuda.max_memory_allocated() / 2**30 if on_gpu else _high_water_mark()
+    peak.gib = held()[1] - before
 
 
-def _high_water_mark() -> float:
-    """``VmHWM`` [GiB], NaN where there is no such file."""
+def _forget_peaks() -> None:
+    """Give back memory that is not used, and set the high-water marks to what is held now."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        return
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)  # of glibc
     with suppress(OSError):
-        for line in (PROCESS / "status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 2**20
-    return math.nan
+        (PROCESS / "clear_refs").write_text("5")  # of the resident set, man 5 proc
+
+
+def _held_on_gpu() -> tuple[float, float]:
+    """Now, and at most [GiB]."""
+    return torch.cuda.memory_allocated() / 2**30, torch.cuda.max_memory_allocated() / 2**30
+
+
+def _held_by_process() -> tuple[float, float]:
+    """``VmRSS`` and ``VmHWM`` [GiB], NaN where there is no such file."""
+    try:
+        lines = (PROCESS / "status").read_text().splitlines()
+    except OSError:
+        return math.nan, math.nan
+    said = dict(line.split(":", 1) for line in lines)
+    return tuple(int(said[name].split()[0]) / 2**20 for name in ("VmRSS", "VmHWM"))

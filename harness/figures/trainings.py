@@ -20,7 +20,7 @@ from harness.table_model import ComparisonTable, Row
 TRAININGS = {"pretrain": "pretraining", "finetune": "fine-tuning"}
 """Stages whose time is a cost, and their names."""
 MEMORY = "memory_gib"
-"""Measure of a training: the most memory that it held at once [GiB]."""
+"""Measure of a training: the most memory that it held at once, beyond what its process held before [GiB]."""
 HOUR = 3600.0
 
 CardOf = Callable[[str, str], Card | None]
@@ -81,7 +81,7 @@ def memory_panels(table: ComparisonTable, shown: Shown, card: CardOf) -> tuple[l
             held[key] = max(known)
     if not held:
         raise NoFigureError("memory figure", "no training has recorded the memory that it held")
-    return _panels(table, shown, held), "training's memory [GiB]"
+    return _panels(table, shown, held), "memory that training took [GiB]"
 
 
 def trainings(table: ComparisonTable, shown: Shown, card: CardOf, folder: Callable[[str, str], Path]) -> list[Training]:

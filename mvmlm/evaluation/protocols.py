@@ -76,7 +76,7 @@ class Evaluation:
                 draws=read_draws(folder / "draws.npy"),
                 details=json.loads((folder / "details.json").read_text()),
             )
-        except (OSError, ValueError, EOFError) as error:  # pyarrow's and json's errors are ValueErrors
+        except (OSError, ValueError, DataError) as error:  # pyarrow's and json's errors are ValueErrors
             raise DataError(f"no whole evaluation in {folder} ({error}): evaluate this cell again") from error
 
 

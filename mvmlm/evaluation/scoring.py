@@ -10,6 +10,7 @@ import pandas as pd
 from mvmlm.evaluation.cohort import Cohort
 from mvmlm.evaluation.judge import Terms, judge
 from mvmlm.evaluation.protocols import Evaluation
+from mvmlm.evaluation.samples import as_probability
 from mvmlm.evaluation.tasks import Task
 
 #: Seeds the bootstrap of every cell, whatever the cell's own seed: equal test patients, equal draws.
@@ -64,11 +65,18 @@ def score_test(
     units = pd.concat([test, train])
     found = judge(predictions_of(test, scores), terms, units=units, people=test, reference=held_out)
     return Evaluation(
-        predictions=found.predictions[task.level],
+        predictions=_with_probability(found.predictions[task.level], task, scale),
         metrics=found.metrics | _sizes(cohort, task),
         draws=found.draws,
         details={**details, **found.details, "dropped": cohort.dropped, **_label_facts(cohort, task)},
     )
+
+
+def _with_probability(predictions: pd.DataFrame, task: Task, scale: str) -> pd.DataFrame:
+    """Predictions with ``p1``, the probability that calibration speaks of, where the score is its logit."""
+    if scale != "logit" or task.classes:
+        return predictions
+    return predictions.assign(p1=as_probability(predictions["score"].to_numpy(), scale))
 
 
 def _sizes(cohort: Cohort, task: Task) -> dict[str, float]:

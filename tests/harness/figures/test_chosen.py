@@ -77,7 +77,7 @@ def test_a_table_along_tokens(tmp_path, figures):
         assert "n = 118 breasts of 59 patients; mean over 3 seeds" in foot(figures[name])
         assert len(figures[name].axes) == 3
     assert figures["cost"].axes[0].get_xlabel() == "pretraining [GPU-seconds]"
-    assert figures["memory"].axes[0].get_xlabel() == "training's memory [GiB]"
+    assert figures["memory"].axes[0].get_xlabel() == "memory that training took [GiB]"
     assert "Seed 0 alone." in foot(figures["curves-mass"])
 
 

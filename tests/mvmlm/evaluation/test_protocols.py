@@ -56,6 +56,13 @@ def test_a_broken_evaluation_is_one_clear_error(evaluation, tmp_path, name, faul
         Evaluation.read(tmp_path)
 
 
+def test_predictions_that_are_logits_carry_their_probabilities():
+    breasts = breast_table(80)
+    scores = np.linspace(-3, 3, len(breasts))[:, None]
+    found = PROTOCOLS.get("finetune")(scores, breasts, TASKS.get("mass"), fraction=1.0, seed=0).predictions
+    np.testing.assert_allclose(found["p1"], 1 / (1 + np.exp(-found["score"])))
+
+
 def test_the_probe_is_found_by_name():
     assert PROTOCOLS.get("linear_probe") is run
     with pytest.raises(ConfigError, match="did you mean 'linear_probe'"):
