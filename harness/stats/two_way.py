@@ -10,6 +10,8 @@ percentile limit takes it for known. With three seeds and nothing else that vari
 to 8 % and 13 %, since with chance's help the seeds' spread looks like nothing. What holds is Banerjee's limit
 (Sankhyā 22, 1960): half-width² = z² · variance of patients + t² · variance of seeds, t with n − 1 degrees of freedom.
 With normal seeds it rejects at most the nominal share whatever the two variances, and is exact where either is zero.
+Two seeds that happen to agree would still leave an interval of next to nothing. A statement on other seeds and patients
+cannot be surer than one on other patients alone, so the limits are never closer than that bootstrap's.
 """
 
 from __future__ import annotations
@@ -76,34 +78,43 @@ def two_way(values: np.ndarray, draws: np.ndarray, *, level: float = 0.95) -> Tw
     seeds = float(values.var(ddof=1) / n)
     delta = float(values.mean())
     parts = {"seeds": n, "se_patients": patients**0.5, "se_seeds": seeds**0.5}
-    if patients + seeds < ROUNDING**2:
+    limits = _Limits(patients, seeds, float(mean.var(ddof=1)), n)
+    if max(patients + seeds, limits.fixed) < ROUNDING**2:
         return constant(delta, level=level, test=TEST, kind=TwoWay, **parts)
-    half = _half_width(1 - level, patients, seeds, n)
+    half = limits.half_width(1 - level)
     return TwoWay(
         delta=delta,
         se=(patients + seeds) ** 0.5,
         low=delta - half,
         high=delta + half,
         level=level,
-        p=_p(abs(delta), patients, seeds, n),
+        p=limits.p(abs(delta)),
         test=TEST,
         **parts,
     )
 
 
-def _half_width(alpha: float, patients: float, seeds: float, n: int) -> float:
-    """Of the interval of level 1 − ``alpha``."""
-    z, t = ndtri(alpha / 2), stdtrit(n - 1, alpha / 2)
-    return float(np.sqrt(z**2 * patients + t**2 * seeds))
+@dataclass(frozen=True)
+class _Limits:
+    """Variances of the mean contrast: over patients, over seeds, and over patients with these seeds; and n."""
 
+    patients: float
+    seeds: float
+    fixed: float
+    n: int
 
-def _p(delta: float, patients: float, seeds: float, n: int) -> float:
-    """The level at which the interval just reaches zero."""
-    from scipy.optimize import brentq  # slow to import
+    def half_width(self, alpha: float) -> float:
+        """Of the interval of level 1 − ``alpha``."""
+        z, t = ndtri(alpha / 2), stdtrit(self.n - 1, alpha / 2)
+        return float(np.sqrt(max(z**2 * self.patients + t**2 * self.seeds, z**2 * self.fixed)))
 
-    def beyond(log_alpha: float) -> float:
-        return _half_width(float(np.exp(log_alpha)), patients, seeds, n) - delta
+    def p(self, delta: float) -> float:
+        """The level at which the interval just reaches zero."""
+        from scipy.optimize import brentq  # slow to import
 
-    if beyond(np.log(SMALLEST)) <= 0:
-        return SMALLEST
-    return float(np.exp(brentq(beyond, np.log(SMALLEST), 0.0, xtol=1e-9)))
+        def beyond(log_alpha: float) -> float:
+            return self.half_width(float(np.exp(log_alpha))) - delta
+
+        if beyond(np.log(SMALLEST)) <= 0:
+            return SMALLEST
+        return float(np.exp(brentq(beyond, np.log(SMALLEST), 0.0, xtol=1e-9)))

@@ -28,7 +28,7 @@ def test_it_sees_what_is_given_back_before_the_end():
 def test_what_was_held_before_does_not_count():
     kept = np.ones(300 << 17)
     assert held(100) == pytest.approx(100 / 1024, abs=0.05)
-    assert len(kept)
+    assert kept.any()
 
 
 def test_memory_that_earlier_work_left_unused_counts_again():
@@ -36,7 +36,7 @@ def test_memory_that_earlier_work_left_unused_counts_again():
     del pieces
     with peak_memory() as peak:
         pieces = [np.ones(1 << 10) for _ in range(20_000)]
-    assert peak.gib > 0.12 and len(pieces)
+    assert peak.gib > 0.12 and pieces
 
 
 def test_it_is_not_known_where_the_kernel_does_not_say(monkeypatch, tmp_path):

@@ -74,6 +74,19 @@ def test_it_claims_no_more_than_either_sample_alone(number):
     assert both.p >= max(only_seeds.p, only_patients.p) * (1 - 1e-6)
 
 
+@quick
+@given(st.integers(2, 5), st.integers(0, 200))
+def test_it_is_never_narrower_than_what_the_patients_alone_leave_open(seeds, number):
+    """Seeds that happen to agree do not make a hundred patients any more."""
+    rng = np.random.default_rng(number)
+    drawn = luck(rng, seeds, shared=0.0, own=0.05)
+    agreeing = np.full(seeds, 0.06) + 1e-4 * rng.standard_normal(seeds)
+    found = two_way(agreeing, agreeing[:, None] + drawn)
+    fixed = drawn.mean(axis=0).std(ddof=1)
+    assert found.high - found.low >= 2 * 1.959 * fixed
+    assert found.p >= 0.99 * 2 * norm.sf(found.delta / fixed)
+
+
 def test_arms_that_are_alike_do_not_differ():
     found = two_way(np.zeros(3), np.zeros((3, 20)))
     assert (found.delta, found.se, found.p, found.interval, found.seeds) == (0, 0, 1, (0, 0), 3)
