@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from harness.stats.difference import Difference
 from harness.stats.paired import paired
 from harness.stats.two_way import two_way
 from harness.table_model import Row, Spec
-from harness.wording import lower_is_better, value_label
+from harness.wording import column_label, lower_is_better
 from mvmlm.errors import DataError
 
 BUDGET = frozenset({"train.epochs", "train.min_steps", "train.accumulate", "train.batch_size", "search.trials"})
@@ -32,8 +33,8 @@ class CompareOptions:
     Attributes
     ----------
     test : str
-        ``auto``: seeds and patients where there are two seeds or more; else DeLong's test for an AUC, and the paired
-        bootstrap for any other metric. Or one of ``two_way``, ``delong``, ``bootstrap``.
+        ``auto``: seeds and patients where there are two seeds or more; else DeLong's test for an AUC whose components
+        were kept, and the paired bootstrap for anything else. Or one of ``two_way``, ``delong``, ``bootstrap``.
     family : str
         ``column`` or ``table``: what Holm corrects over.
     level : float
@@ -59,40 +60,49 @@ class _Column:
     entries: Sequence[Entry]
     spec: Spec
     options: CompareOptions
-    varied: frozenset[str] = field(default_factory=frozenset)
 
     def contrast(self, i: int, j: int) -> family.Comparison:
-        """Row ``i`` against row ``j``."""
-        one, two = self._arm(i, j), self._arm(j, i)
+        """Row ``i`` against row ``j``; neither a difference nor a reason where one of them has no number."""
+        names = tuple(row_name(self.rows[k], self.spec) for k in (i, j))
         pair = self.entries[i], self.entries[j]
-        return family.compare(one, two, lambda: difference(*pair, self.spec.metric, self.options), varied=self.varied)
+        if any(entry.mean is None for entry in pair):
+            return family.Comparison(*names)
+        test = partial(difference, *pair, self.spec.metric, self.options)
+        return family.compare(*arms(pair, names), test, varied=varied(self.spec))
 
-    def _arm(self, i: int, other: int) -> family.Arm:
-        """Of budgets, those of stages that both arms stand on: one that has no pretraining has no budget for it."""
-        both = set.intersection(*(set(c.shared.get("budget", ())) for k in (i, other) for c in self.entries[k].done))
-        cells = []
-        for cell in self.entries[i].done:
-            budget = cell.shared.get("budget")
-            known = None if budget is None else " ".join(budget[stage] for stage in sorted(both))
-            cells.append({**cell.shared, "budget": known})
-        return family.Arm(row_name(self.rows[i], self.spec), cells)
+
+def arms(entries: tuple[Entry, Entry], names: tuple[str, str]) -> tuple[family.Arm, family.Arm]:
+    """Two entries as the sides of a comparison.
+
+    Of budgets, those of stages that both stand on: an arm that has no pretraining has no budget for it.
+    """
+    both = set.intersection(*(set(cell.shared.get("budget") or ()) for entry in entries for cell in entry.done))
+
+    def of(cell: CellRef) -> dict[str, str | None]:
+        budget = cell.shared.get("budget")
+        return {**cell.shared, "budget": None if budget is None else " ".join(budget[stage] for stage in sorted(both))}
+
+    one, two = (family.Arm(name, [of(cell) for cell in entry.done]) for entry, name in zip(entries, names))
+    return one, two
+
+
+def varied(spec: Spec) -> frozenset[str]:
+    """What cells of a table may differ in, since it is the table's very question."""
+    return frozenset({"budget"}) if BUDGET & {*spec.rows, *spec.columns} else frozenset()
 
 
 def row_name(row: Row, spec: Spec) -> str:
-    """A row in words: its labels, outermost first."""
-    return " ".join(value_label(path, value) for path, value in zip(spec.rows, row.values))
+    """A row in words, outermost first; a bare number with what it counts: ``tokens 16``."""
+    return " ".join(column_label(path, value) for path, value in zip(spec.rows, row.values))
 
 
 def with_contrasts(rows: Sequence[Row], spec: Spec, options: CompareOptions) -> list[Row]:
     """The rows, each entry with its `Contrast` and whether it can be told from the best of its column."""
     if not rows:
         return []
-    varied = frozenset({"budget"}) if BUDGET & {*spec.rows, *spec.columns} else frozenset()
-    columns = [
-        _Column(rows, entries, spec, options, varied) for entries in zip(*(row.entries for row in rows), strict=True)
-    ]
-    references = _references(rows, spec)
-    judged = _judged([_compared(column, references) for column in columns], spec, options)
+    columns = [_Column(rows, entries, spec, options) for entries in zip(*(row.entries for row in rows), strict=True)]
+    found = references(rows, spec)
+    judged = _judged([_compared(column, found) for column in columns], spec, options)
     done = [
         [
             replace(entry, contrast=contrasts.get(i), tied=tied)
@@ -103,8 +113,12 @@ def with_contrasts(rows: Sequence[Row], spec: Spec, options: CompareOptions) -> 
     return [replace(row, entries=tuple(entries)) for row, entries in zip(rows, zip(*done, strict=True), strict=True)]
 
 
-def _references(rows: Sequence[Row], spec: Spec) -> dict[int, int]:
-    """Row to the reference row that it is compared with: the one that agrees with it in all other levels."""
+def references(rows: Sequence[Row], spec: Spec) -> dict[int, int]:
+    """Row to the reference row that it is compared with: the one that agrees with it in all other levels.
+
+    Where there is one reference row alone, every row is compared with it; where there are several, a row that agrees
+    with none of them is not compared.
+    """
     named = set(spec.reference or {})
     others = [k for k, path in enumerate(spec.rows) if path not in named]
     marked = [j for j, row in enumerate(rows) if row.reference]
@@ -116,25 +130,22 @@ def _references(rows: Sequence[Row], spec: Spec) -> dict[int, int]:
     return found
 
 
-def _compared(column: _Column, references: dict[int, int]) -> dict[int, family.Comparison]:
-    """Row to its comparison, where it and its reference have a number."""
-    return {
-        i: column.contrast(i, j)
-        for i, j in references.items()
-        if column.entries[i].mean is not None and column.entries[j].mean is not None
-    }
+def _compared(column: _Column, found: dict[int, int]) -> dict[int, family.Comparison]:
+    """Row to its comparison, where it and its reference are in the grid: that is what was declared."""
+    return {i: column.contrast(i, j) for i, j in found.items() if column.entries[i].cells and column.entries[j].cells}
 
 
 def _judged(
     columns: Sequence[dict[int, family.Comparison]], spec: Spec, options: CompareOptions
 ) -> list[dict[int, Contrast]]:
-    """Correct within each family."""
+    """Correct within each family; a comparison that has no result on one side counts, and is not shown."""
     places = [[(c, i) for i in column] for c, column in enumerate(columns)]
     families = places if options.family == "column" else [[place for column in places for place in column]]
     done: list[dict[int, Contrast]] = [{} for _ in columns]
     for members in families:
         for (c, i), judged in zip(members, family.correct([columns[c][i] for c, i in members])):
-            done[c][i] = _contrast(judged, len(members), spec, options)
+            if judged.comparison.difference or judged.comparison.refusals:
+                done[c][i] = _contrast(judged, len(members), spec, options)
     return done
 
 
@@ -155,15 +166,21 @@ def _contrast(judged: family.Judged, size: int, spec: Spec, options: CompareOpti
     )
 
 
-def _tied(column: _Column) -> list[bool]:
-    """Which entries, beside the best, cannot be told from it: the interval of their difference holds zero."""
+def _tied(column: _Column) -> list[bool | None]:
+    """Which entries, beside the best, cannot be told from it: the interval of their difference holds zero.
+
+    None where there is no such interval, and nothing is known.
+    """
     best = [i for i, entry in enumerate(column.entries) if entry.best]
     if not best:
         return [False] * len(column.entries)
-    tied = []
+    tied: list[bool | None] = []
     for i, entry in enumerate(column.entries):
-        found = None if entry.mean is None or entry.best else column.contrast(i, best[0]).difference
-        tied.append(found is not None and bool(found.low <= 0 <= found.high))
+        if entry.mean is None or entry.best:
+            tied.append(False)
+            continue
+        found = column.contrast(i, best[0]).difference
+        tied.append(None if found is None or math.isnan(found.low) else bool(found.low <= 0 <= found.high))
     return tied
 
 
@@ -177,13 +194,14 @@ def difference(one: Entry, two: Entry, metric: str, options: CompareOptions) -> 
     """
     pairs = _pairs(one, two)
     test = options.test
+    has_components = all(cell.components is not None for pair in pairs for cell in pair)
     if test == "auto":
-        test = "two_way" if len(pairs) > 1 else "delong" if metric.startswith("auc@") else "bootstrap"
+        is_delong = metric.startswith("auc@") and has_components
+        test = "two_way" if len(pairs) > 1 else "delong" if is_delong else "bootstrap"
     if test == "delong":
-        sides = [[cell.components for cell in side] for side in zip(*pairs)]
-        if any(part is None for side in sides for part in side):
-            raise DataError("the structural components that DeLong's test needs are missing: run the cells again")
-        return delong.compare(*sides, level=options.level)
+        if not has_components:
+            raise DataError("the structural components that DeLong's test needs were not kept: take test auto")
+        return delong.compare(*([cell.components for cell in side] for side in zip(*pairs)), level=options.level)
     if any(cell.draws is None for pair in pairs for cell in pair):
         raise DataError("bootstrap draws are missing or cannot be read")
     if test == "two_way":
@@ -198,7 +216,7 @@ def _pairs(one: Entry, two: Entry) -> list[tuple[CellRef, CellRef]]:
     """Cells of equal seeds; arms are paired by seed, so seeds that one of them lacks are a reason to refuse."""
     sides = [{cell.seed: cell for cell in entry.done} for entry in (one, two)]
     if sides[0].keys() != sides[1].keys():
-        raise DataError("the two do not have results of the same seeds")
+        raise DataError("their results are of different seeds")
     return [(sides[0][seed], sides[1][seed]) for seed in sides[0]]
 
 
@@ -206,5 +224,3 @@ def _difference_of_draws(one: CellRef, two: CellRef) -> np.ndarray:
     if len(one.draws) != len(two.draws):
         raise DataError(f"{len(one.draws)} bootstrap draws of one and {len(two.draws)} of the other")
     return one.draws.astype(np.float64) - two.draws
-
-

@@ -140,8 +140,8 @@ class Entry:
         Best mean of its column, which is the lowest of a metric of errors.
     contrast : Contrast or None
         Against the reference; None for the reference itself, and where there is none.
-    tied : bool
-        Whether it cannot be told from the best of its column.
+    tied : bool or None
+        Whether it cannot be told from the best of its column; None where they could not be compared.
     digits : int
         Decimals that it is shown with.
     quoted : str or None
@@ -161,7 +161,7 @@ class Entry:
     footnotes: tuple[str, ...] = ()
     best: bool = False
     contrast: Contrast | None = None
-    tied: bool = False
+    tied: bool | None = False
     digits: int = 3
     quoted: str | None = None
     quoted_interval: str = ""

@@ -185,43 +185,6 @@ def _of_gaps(row: Mapping[str, Any], asked: tuple[str, ...]) -> str:
     return f"its {', '.join(others)} and {last} are not stated" if others else f"its {last} is not stated"
 
 
-def rows_for(
-    frame: pd.DataFrame,
-    *,
-    task: str | None = None,
-    protocol: str | None = None,
-    fraction: float | None = None,
-    metric: str | None = None,
-    dataset: str | None = None,
-    unstated: bool = False,
-) -> pd.DataFrame:
-    """The rows that can stand in a table beside ours, and why they are not to be compared.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        From :func:`read_published`.
-    task, protocol, fraction, metric, dataset : optional
-        What is asked for; None takes all. A level in the metric drops no row: it is a reason. The kinds of C-index
-        stand for each other, and so does an AUC by year with and without weights for censoring.
-    unstated : bool
-        Keep rows whose source does not state the protocol or fraction that is asked for.
-
-    Returns
-    -------
-    DataFrame
-        With ``sentence``: «not comparable because …», or the note, «comparable because …», where nothing is against it.
-    """
-    ours = Ours(task=task, protocol=protocol, fraction=fraction, metric=metric)
-    records = frame.to_dict("records")
-    found = [compare(row, ours) for row in records]
-    kept = [m.fits or (unstated and not m.differs) for m in found]
-    if dataset is not None:
-        kept = [keep and row["dataset"] == dataset for keep, row in zip(kept, records)]
-    sentences = [m.sentence or row["note"] for m, row in zip(found, records)]
-    return frame.assign(sentence=pd.Series(sentences, index=frame.index, dtype=object))[kept]
-
-
 def footnote(row: Mapping[str, Any], match: Match) -> str:
     """What has to stand under a table that shows a published number: whose it is, of what, and what it is not."""
     n = "" if pd.isna(row["n"]) else f"n = {row['n']:,}"

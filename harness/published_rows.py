@@ -50,10 +50,10 @@ def with_published(table: ComparisonTable, frame: pd.DataFrame, fixed: Mapping[s
             shown.setdefault(row["source"], []).append((row, match))
     letters = {source: letter(len(table.footnotes) + i) for i, source in enumerate(shown)}
     notes = tuple((letters[source], source_note(pairs)) for source, pairs in shown.items())
-    several = _several(found)
+    titles = _titles(found, [level_name(path) for path in table.spec.rows])
     return replace(
         table,
-        published=tuple(_row(table, places, letters, several) for places in found.values()),
+        published=tuple(_row(table, places, letters, titles[key[:4]]) for key, places in found.items()),
         footnotes=(*table.footnotes, *notes),
         unplaced=tuple(unplaced.values()),
         compared=True,
@@ -67,12 +67,17 @@ def source_note(pairs: Sequence[tuple[Mapping[str, Any], Match]]) -> str:
     why = [[clause for reason in match.reasons for clause in reason.split("; ")] for _, match in pairs]
     parts = (
         rows[0]["citation"],
-        f"on {_scoped(data, rows)}",
+        _after("on ", _scoped(data, rows)),
         f"seen in: {_scoped([[row['where']] for row in rows], rows)}",
-        f"not comparable because {_scoped(why, rows)}",
+        _after("not comparable because ", _scoped(why, rows)),
         _scoped([row["note"].split("; ") for row in rows], rows),
     )
     return ". ".join(part[:1].upper() + part[1:] for part in parts if part) + "."
+
+
+def _after(begin: str, text: str) -> str:
+    """A clause, or nothing where there is nothing to say."""
+    return f"{begin}{text}" if text else ""
 
 
 def _scoped(clauses: Sequence[Sequence[str]], rows: Sequence[Mapping[str, Any]]) -> str:
@@ -119,19 +124,24 @@ def _place(found: dict, key: tuple, column: int, what: tuple) -> None:
     found[*key, copy][column] = what
 
 
-def _several(found: Mapping[tuple, Any]) -> set[tuple]:
-    """Methods that are there with more than one kind of pre-training data."""
-    data: dict[tuple, set] = {}
-    for source, method, encoder, pretraining, *_ in found:
-        data.setdefault((source, method, encoder), set()).add(pretraining)
-    return {key for key, kinds in data.items() if len(kinds) > 1}
+def _titles(found: Mapping[tuple, Mapping[int, tuple[dict, Match]]], levels: Sequence[str]) -> dict[tuple, str]:
+    """Method and authors by identity; its encoder and its pre-training data where they tell it from another row."""
+    firsts = {key[:4]: next(iter(places.values()))[0] for key, places in found.items()}
+    titles = {}
+    for key, first in firsts.items():
+        source, method, encoder, data = key
+        mine = [other for other in firsts if other[:2] == (source, method)]
+        parts = [method]
+        if "encoder" not in levels and len({other[2] for other in mine}) > 1:
+            parts.append(encoder)
+        if len({other[3] for other in mine if other[2] == encoder}) > 1:
+            parts.append(data)
+        titles[key] = f"{', '.join(filter(None, parts))} ({first['citation'].partition(',')[0]})"
+    return titles
 
 
-def _row(table: ComparisonTable, places: Mapping[int, tuple[dict, Match]], letters: dict, several: set) -> Row:
+def _row(table: ComparisonTable, places: Mapping[int, tuple[dict, Match]], letters: dict, title: str) -> Row:
     first = next(iter(places.values()))[0]
-    title = f"{first['method']} ({first['citation'].partition(',')[0]})"
-    if _identity(first)[:3] in several:
-        title = f"{first['method']}, {first['pretraining_data']} ({first['citation'].partition(',')[0]})"
     entries = []
     for i in range(len(table.columns)):
         if i not in places:

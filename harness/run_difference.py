@@ -23,18 +23,21 @@ class Change:
     ----------
     row, column : str
     old, new : Entry
-    judged : Judged
-        The difference, new minus old, corrected by Holm over all entries; or why there is none.
-    same : bool
-        Whether both stand on the very same cells of the store.
+    judged : Judged or None
+        The difference, new minus old, corrected by Holm over all entries that do not stand on the same cells, or why
+        there is none; None where both stand on the very same cells of the store.
     """
 
     row: str
     column: str
     old: Entry
     new: Entry
-    judged: family.Judged
-    same: bool
+    judged: family.Judged | None
+
+    @property
+    def same(self) -> bool:
+        """Whether both stand on the very same cells of the store."""
+        return self.judged is None
 
 
 def changes(old: ComparisonTable, new: ComparisonTable) -> list[Change]:
@@ -52,11 +55,10 @@ def changes(old: ComparisonTable, new: ComparisonTable) -> list[Change]:
     pairs = list(_pairs(old, new))
     if not pairs:
         raise ConfigError("the two runs have no entry in common: name two runs of one ablation")
-    compared = [_compared(row, one, two, new.spec.metric, options) for row, _, one, two in pairs]
-    return [
-        Change(row, column, one, two, judged, _keys(one) == _keys(two))
-        for (row, column, one, two), judged in zip(pairs, family.correct(compared))
-    ]
+    asked = [i for i, (_, _, one, two) in enumerate(pairs) if _keys(one) != _keys(two)]
+    compared = [_compared(pairs[i], new.spec.metric, options) for i in asked]
+    judged = dict(zip(asked, family.correct(compared)))
+    return [Change(*pair, judged.get(i)) for i, pair in enumerate(pairs)]
 
 
 def _pairs(old: ComparisonTable, new: ComparisonTable) -> Iterator[tuple[str, str, Entry, Entry]]:
@@ -68,7 +70,8 @@ def _pairs(old: ComparisonTable, new: ComparisonTable) -> Iterator[tuple[str, st
             yield name, " ".join(column.labels), before, entry
 
 
-def _compared(row: str, old: Entry, new: Entry, metric: str, options: CompareOptions) -> family.Comparison:
+def _compared(pair: tuple[str, str, Entry, Entry], metric: str, options: CompareOptions) -> family.Comparison:
+    row, _, old, new = pair
     arms = (family.Arm(f"{row}, {which}", [c.shared for c in e.done]) for which, e in (("new", new), ("old", old)))
     return family.compare(*arms, lambda: difference(new, old, metric, options), varied=VARIED)
 

@@ -60,12 +60,15 @@ def reference_problems(
 
 
 def metric_problems(table: TableConfig, where: Where) -> list[Problem]:
-    """A metric that there is not, or one without its level."""
+    """A metric that there is not, one without its level, or one that the test which is asked for knows nothing of."""
     name, _, level = table.metric.partition("@")
     if level not in LEVELS:
         what = f"{table.metric!r} does not say its level; write {name or 'auc'}@breast (levels: {', '.join(LEVELS)})"
     elif name not in METRICS:
         what = f"there is no metric {name!r}{did_you_mean(name, METRICS)} (known: {', '.join(METRICS)})"
+    elif table.compare.test == "delong" and name != "auc":
+        what = f"DeLong's test is of AUCs, and the metric is {table.metric}; take auto or bootstrap"
+        return [where.inside("compare", "test").problem("table.compare.test", what)]
     else:
         return []
     return [where.inside("metric").problem("table.metric", what)]

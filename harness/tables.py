@@ -90,7 +90,7 @@ def build_table(
         footnotes=footnotes,
         common=common,
         beside=tuple(spec.beside),
-        trends=trends(rows, columns, spec, options.trend) if options.trend else (),
+        trends=trends(rows, columns, spec, options.trend, level=options.level) if options.trend else (),
     )
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.entries import Entry
+from harness.contrasts import arms, row_name, varied
+from harness.stats import family
 from harness.stats.difference import Difference
 from harness.stats.holm import holm
 from harness.stats.trend import trend
 from harness.table_model import Column, Row, Spec
-from harness.wording import value_label
+from harness.wording import column_label
 from mvmlm.errors import ConfigError, DataError
 
 
@@ -23,7 +24,7 @@ class Trend:
     Attributes
     ----------
     where : str
-        The column, and the other row levels where there are any.
+        The column, and the other row levels where there are any; '' where the table has neither.
     found : Difference or None
         ``delta`` is the gain a doubling of the axis, or a unit of it where it holds a number of 0 or less.
     p : float or None
@@ -41,8 +42,15 @@ class Trend:
     per: str = "a doubling"
 
 
-def trends(rows: Sequence[Row], columns: Sequence[Column], spec: Spec, axis: str) -> tuple[Trend, ...]:
+def trends(
+    rows: Sequence[Row], columns: Sequence[Column], spec: Spec, axis: str, *, level: float = 0.95
+) -> tuple[Trend, ...]:
     """The slope along ``axis`` in every column, for every combination of the other row levels.
+
+    Parameters
+    ----------
+    level : float
+        Coverage of the intervals, in (0, 1).
 
     Raises
     ------
@@ -56,32 +64,48 @@ def trends(rows: Sequence[Row], columns: Sequence[Column], spec: Spec, axis: str
     if not all(isinstance(p, int | float) and not isinstance(p, bool) for p in points):
         raise ConfigError(f"table.compare.trend: the values of {axis} are no numbers ({', '.join(map(str, points))})")
     scale, per = ("log2", "a doubling") if min(points) > 0 else ("linear", "a unit")
-    found = list(_slopes(rows, columns, spec, place, scale))
+    found = list(_slopes(rows, columns, spec, _Along(place, scale, level)))
     adjusted = holm([t.found.p if t.found else np.nan for t in found])
     return tuple(
         Trend(t.where, t.found, None if np.isnan(p) else float(p), t.refused, per) for t, p in zip(found, adjusted)
     )
 
 
-def _slopes(
-    rows: Sequence[Row], columns: Sequence[Column], spec: Spec, place: int, scale: str
-) -> Iterator[Trend]:
+@dataclass(frozen=True)
+class _Along:
+    """The axis: which level of the rows it is, its scale, and the coverage of a slope's interval."""
+
+    place: int
+    scale: str
+    level: float
+
+
+def _slopes(rows: Sequence[Row], columns: Sequence[Column], spec: Spec, axis: _Along) -> Iterator[Trend]:
     groups: dict[tuple, list[Row]] = {}
     for row in rows:
-        groups.setdefault(tuple(v for i, v in enumerate(row.values) if i != place), []).append(row)
-    others = [path for i, path in enumerate(spec.rows) if i != place]
+        groups.setdefault(tuple(v for i, v in enumerate(row.values) if i != axis.place), []).append(row)
+    others = [path for i, path in enumerate(spec.rows) if i != axis.place]
     for i, column in enumerate(columns):
         for values, members in groups.items():
-            labels = [*column.labels, *(value_label(path, value) for path, value in zip(others, values))]
-            ordered = sorted(members, key=lambda row: row.values[place])
+            head = column.labels if spec.columns else ()
+            where = " ".join([*head, *(column_label(path, value) for path, value in zip(others, values))])
             try:
-                found = _slope([r.values[place] for r in ordered], [r.entries[i] for r in ordered], scale)
-                yield Trend(" ".join(labels), found)
+                yield Trend(where, _slope(sorted(members, key=lambda row: row.values[axis.place]), i, spec, axis))
             except DataError as error:
-                yield Trend(" ".join(labels), None, refused=str(error))
+                yield Trend(where, None, refused=str(error))
 
 
-def _slope(points: Sequence[float], entries: Sequence[Entry], scale: str) -> Difference:
+def _slope(rows: Sequence[Row], column: int, spec: Spec, axis: _Along) -> Difference:
+    """Of rows in the order of the axis, in one column.
+
+    Raises
+    ------
+    DataError
+        When there is none: one point alone, a result that is missing, points that differ in more than the axis.
+    """
+    points, entries = [row.values[axis.place] for row in rows], [row.entries[column] for row in rows]
+    if len(points) < 2:
+        raise DataError("one point alone has no slope")
     seeds = [tuple(cell.seed for cell in entry.done) for entry in entries]
     if not seeds[0] or len(set(seeds)) > 1:
         raise DataError("not every point of the axis has results of the same seeds")
@@ -90,8 +114,10 @@ def _slope(points: Sequence[float], entries: Sequence[Entry], scale: str) -> Dif
         raise DataError("bootstrap draws are missing or cannot be read")
     if len({len(cell.draws) for done in cells for cell in done}) > 1:
         raise DataError("the cells have different numbers of bootstrap draws")
-    if len({cell.shared.get("patients") for done in cells for cell in done}) > 1:
-        raise DataError("the points of the axis were tested on different patients")
+    for row, entry in zip(rows[1:], entries[1:]):
+        names = row_name(row, spec), row_name(rows[0], spec)
+        if refused := family.refusals(*arms((entry, entries[0]), names), varied=varied(spec)):
+            raise DataError(refused[0].words)
     values = np.array([[done[s].value for done in cells] for s in range(len(seeds[0]))])
     draws = np.array([[done[s].draws for done in cells] for s in range(len(seeds[0]))])
-    return trend(points, values, draws, scale=scale)
+    return trend(points, values, draws, scale=axis.scale, level=axis.level)

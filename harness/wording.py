@@ -177,6 +177,32 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}f}"
 
 
+def given(value: float, digits: int = 3) -> str:
+    """A number that was set: as a metric where that is all of it, else with every digit: ``0.020``, ``0.0005``."""
+    shown = number(value, digits)
+    return shown if float(shown) == value else f"{value:g}"
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """``+0.120``, ``−0.031``; what would be shown as zero and is not keeps two digits."""
+    shown = f"{value:+.{digits}f}"
+    return (shown if float(shown) or not value else f"{value:+.2g}").replace("-", "−")
+
+
+def p_words(p: float) -> str:
+    """``.021``, ``< .001``, ``1``; never rounded to the other side of .05 or .01."""
+    if p < 0.001:
+        return "< .001"
+    if p >= 1:
+        return "1"
+    digits = next((n for n in range(2, 8) if _same_side(float(f"{p:.{n}g}"), p)), 8)
+    return f"{p:.{digits}g}".removeprefix("0")
+
+
+def _same_side(shown: float, p: float) -> bool:
+    return shown < 1 and all((shown < line) == (p < line) for line in (0.05, 0.01))
+
+
 def percent(share: float) -> str:
     """A share with one decimal: ``12.5 %``."""
     return f"{100 * share:.1f} %"

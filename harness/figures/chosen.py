@@ -179,7 +179,7 @@ def _forest(asked: Asked) -> Figure:
         effects,
         x_label=asked.metric,
         reference=reference_name(table),
-        level=round(100 * (table.spec.compare or {}).get("level", 0.95)),
+        level=100 * (table.spec.compare or {}).get("level", 0.95),
         higher_is_better=asked.upward,
         notes=notes(table, columns, tests(table), said),
     )

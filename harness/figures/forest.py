@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.figures.page import finish, inches_of, sheet, short
 from harness.figures.style import COLOURS, GREY, NO_NOTES, PAGE, SMALL, NoFigureError, Notes, styled
-from harness.wording import plural
+from harness.wording import p_words, plural, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +50,7 @@ def forest_figure(
     *,
     x_label: str,
     reference: str = "reference",
-    level: int = 95,
+    level: float = 95,
     higher_is_better: bool = True,
     notes: Notes = NO_NOTES,
 ) -> Figure:
@@ -62,7 +62,7 @@ def forest_figure(
         What differs: ``AUC per breast``.
     reference : str
         What is subtracted.
-    level : int
+    level : float
         Coverage of the intervals [%].
 
     Raises
@@ -132,7 +132,7 @@ def _row(axis: Axes, place: int, effect: Effect) -> None:
     axis.plot(effect.delta, place, marker="s", color=colour, markerfacecolor=inside, linestyle="", zorder=3)
 
 
-def _words(axis: Axes, lines: Sequence[Effect | str], level: int) -> None:
+def _words(axis: Axes, lines: Sequence[Effect | str], level: float) -> None:
     """Labels at the left; difference, interval and p at the right."""
     labels = [short(line.label, 44) if isinstance(line, Effect) else short(line, 44) for line in lines]
     axis.set_yticks(range(len(lines)), labels)
@@ -142,7 +142,7 @@ def _words(axis: Axes, lines: Sequence[Effect | str], level: int) -> None:
             text.set_fontweight("bold")
     with_p = any(isinstance(line, Effect) and line.p is not None for line in lines)
     effects = {place: line for place, line in enumerate(lines) if isinstance(line, Effect)}
-    right = _column(axis, f"Δ [{level} % interval]", {i: _numbers(e) for i, e in effects.items()}, 0.08)
+    right = _column(axis, f"Δ [{level:g} % interval]", {i: _numbers(e) for i, e in effects.items()}, 0.08)
     if with_p:
         _column(axis, "adjusted p", {i: _p(e) for i, e in effects.items()}, right + 0.14)
 
@@ -160,14 +160,10 @@ def _column(axis: Axes, head: str, texts: Mapping[int, str], left: float) -> flo
 
 
 def _numbers(effect: Effect) -> str:
-    said = f"{effect.delta:+.3f}".replace("-", "−")
     if not (math.isfinite(effect.low) and math.isfinite(effect.high)):
-        return said
-    return f"{said} [{effect.low:+.3f}, {effect.high:+.3f}]".replace("-", "−")
+        return signed(effect.delta)
+    return f"{signed(effect.delta)} [{signed(effect.low)}, {signed(effect.high)}]"
 
 
 def _p(effect: Effect) -> str:
-    if not _has_p(effect):
-        return "–"
-    p = effect.p
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return p_words(effect.p) if _has_p(effect) else "–"

@@ -12,8 +12,8 @@ from mvmlm.errors import DataError
 COLUMN, PAGE = 3.4, 7.0
 """Width of one column of a paper, and of two [inches]."""
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito (2008), apart for colour-blind readers; their yellow is left out, white paper swallows it."""
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7A4A12")
+"""Okabe and Ito (2008), apart for colour-blind readers; a brown in place of their yellow, which white paper swallows."""
 STROKES: tuple[Any, ...] = (
     "-",
     (0, (5, 1.6)),
@@ -22,8 +22,9 @@ STROKES: tuple[Any, ...] = (
     (0, (2.6, 1.2)),
     (0, (8, 1.4, 1.2, 1.4, 1.2, 1.4)),
     (0, (10, 2.5)),
+    (0, (4, 1.2, 1.2, 1.2, 1.2, 1.2, 1.2, 1.2)),
 )
-MARKERS = "osD^vPX"
+MARKERS = "osD^vPX<"
 MAX_LINES = len(COLOURS)
 """In one panel; more of them nobody can follow."""
 MAX_PANELS = 6

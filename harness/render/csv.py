@@ -37,7 +37,7 @@ def render(table: ComparisonTable) -> str:
             **_numbers(entry),
             **{name: _joined(entry.count(name)) for name in COUNTS},
             "best": str(entry.best).lower(),
-            "not_told_from_best": str(entry.tied).lower(),
+            "not_told_from_best": "" if entry.tied is None else str(entry.tied).lower(),
             "reference": str(row.reference).lower(),
             **_contrast(entry),
             **_facts(row),

@@ -8,7 +8,7 @@ from harness.caption import caption
 from harness.entries import LEVEL, Contrast
 from harness.render.pages import PAGES
 from harness.table_model import ComparisonTable, Entry, Fact, stub_labels
-from harness.wording import SIGNS, measure, number, percent, plural, value_label
+from harness.wording import SIGNS, measure, number, p_words, percent, plural, signed, value_label
 
 
 def render(table: ComparisonTable) -> str:
@@ -36,7 +36,7 @@ def _tip(entry: Entry) -> str:
     if entry.low is not None:
         lines.append(f"{LEVEL} % interval {entry.shown('low')} to {entry.shown('high')}")
     if entry.contrast is not None:
-        lines += _contrast_lines(entry.contrast)
+        lines += _contrast_lines(entry.contrast, entry.digits)
     said = {"n": "test set", "n_patients": "test patients", "n_train": "training set"}
     for name, words in said.items():
         if values := entry.count(name):
@@ -44,20 +44,23 @@ def _tip(entry: Entry) -> str:
     if shares := entry.count("prevalence"):
         lines.append(f"positive: {'–'.join(percent(v) for v in dict.fromkeys((shares[0], shares[-1])))}")
     for cell in entry.cells:
-        outcome = number(cell.value) if cell.value is not None else SIGNS[cell.status][1]
+        outcome = number(cell.value, entry.digits) if cell.value is not None else SIGNS[cell.status][1]
         ids = {"key": cell.key, "run": cell.run_id}
         where = "".join(f", {word} {value}" for word, value in ids.items() if value)
         lines.append(f"seed {value_label('', cell.seed)}: {outcome}{where}")
     return "\n".join(lines)
 
 
-def _contrast_lines(said: Contrast) -> list[str]:
+def _contrast_lines(said: Contrast, digits: int) -> list[str]:
     if said.difference is None:
         return [f"not compared with {said.reference}: {'; '.join(r.words for r in said.refusals)}"]
     found = said.difference
-    interval = f"{100 * found.level:g} % interval {found.low:+.3f} to {found.high:+.3f}"
-    p = f"p {found.p:.3g}, adjusted {said.p:.3g}" if said.p is not None else "no p"
-    return [f"{found.delta:+.3f} against {said.reference} ({interval}; {p}; {found.test})", *filter(None, [found.note])]
+    delta = f"{signed(found.delta, digits)} against {said.reference}"
+    if said.p is None:
+        return [f"{delta} (not judged: {found.note})"]
+    interval = f"{100 * found.level:g} % interval {signed(found.low, digits)} to {signed(found.high, digits)}"
+    p = f"p {p_words(found.p)}, adjusted {p_words(said.p)}"
+    return [f"{delta} ({interval}; {p}; {found.test})", *filter(None, [found.note])]
 
 
 def _fact_tip(fact: Fact) -> str:

@@ -17,7 +17,7 @@ PACKAGES = ("booktabs", "graphicx")
 
 MAX_COLUMNS = 6
 """More than these would be too small to read across a page: they go on in a further float of that number."""
-MAX_ROWS = 13
+MAX_ROWS = 12
 """More than these, with their intervals and a caption, are higher than a page of LaTeX's ``article``."""
 
 _GREEK = (

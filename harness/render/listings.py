@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from harness.run_difference import Change, changes
 from harness.table_model import ComparisonTable
-from harness.wording import SIGNS, number, value_label
+from harness.wording import SIGNS, number, p_words, plural, signed, value_label
 
 
 def print_trace(console: Console, table: ComparisonTable) -> None:
@@ -27,15 +29,17 @@ def print_trace(console: Console, table: ComparisonTable) -> None:
 def print_changes(console: Console, old: ComparisonTable, new: ComparisonTable) -> None:
     """Entry by entry: old, new, difference with interval and p; entries that stand on the same cells are counted."""
     found = changes(old, new)
-    console.print(Text(f"{new.spec.metric}, new minus old; Holm over the {len(found)} entries", "bold"))
+    judged = [change for change in found if not change.same]
+    over = f"; Holm over {plural(len(judged), 'entry', 'entries')}" if judged else ""
+    console.print(Text(f"{new.spec.metric}, new minus old{over}", "bold"))
     listing = Table(box=None, pad_edge=False)
     for name, side in (("row", "left"), ("column", "left"), ("old", "right"), ("new", "right"), ("difference", "left")):
         listing.add_column(name, justify=side, overflow="fold")
-    for change in (c for c in found if not c.same):
+    for change in judged:
         listing.add_row(change.row, change.column, change.old.shown("mean"), change.new.shown("mean"), _words(change))
-    if listing.row_count:
+    if judged:
         console.print(listing)
-    if same := sum(change.same for change in found):
+    if same := len(found) - len(judged):
         console.print(f"{same} of {len(found)} entries stand on the very same cells", style="dim")
 
 
@@ -43,6 +47,9 @@ def _words(change: Change) -> str:
     said = change.judged.comparison
     if said.difference is None:
         return f"not compared: {'; '.join(refusal.words for refusal in said.refusals)}"
-    found = said.difference
-    interval = f"{found.low:+.3f} to {found.high:+.3f}"
-    return f"{found.delta:+.3f} ({interval}), adjusted p {change.judged.p:.3g}{change.judged.mark}"
+    found, digits = said.difference, change.new.digits
+    if math.isnan(change.judged.p):
+        return f"{signed(found.delta, digits)}, not judged: {found.note}"
+    interval = f"{100 * found.level:g} % interval {signed(found.low, digits)} to {signed(found.high, digits)}"
+    p = f"adjusted p {p_words(change.judged.p)}{change.judged.mark}"
+    return f"{signed(found.delta, digits)} ({interval}), {p}"

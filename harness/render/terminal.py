@@ -53,7 +53,7 @@ def short(text: str) -> str:
 
 
 def _entry(entry: Entry) -> list[Line]:
-    """The lines of one entry: value, interval, marks."""
+    """The lines of one entry: value and mark, interval, footnotes."""
     letters = ",".join(entry.footnotes).translate(SUPERSCRIPTS)
     if entry.quoted is not None:
         lines = [[(short(entry.quoted), ""), (letters, "yellow")]]
@@ -62,11 +62,12 @@ def _entry(entry: Entry) -> list[Line]:
         return [[(entry.sign, "yellow"), (letters, "")]]
     spread = f"±{short(entry.shown('sd'))}" if entry.sd is not None else ""
     style = "bold green" if entry.best else "underline" if entry.tied else ""
-    lines: list[Line] = [[(short(entry.shown("mean")), style), (spread, "")]]
+    before = " " * len(entry.mark)  # the number stays over the middle of its column
+    lines: list[Line] = [[(before, ""), (short(entry.shown("mean")), style), (spread, ""), (entry.mark, "bold")]]
     if entry.low is not None:
         lines.append([(f"{short(entry.shown('low'))}–{short(entry.shown('high'))}", "dim")])
-    if entry.mark or entry.share or letters:
-        lines.append([(entry.mark, "bold"), (entry.share + letters, "yellow")])
+    if entry.share or letters:
+        lines.append([(entry.share + letters, "yellow")])
     return lines
 
 

@@ -6,15 +6,25 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.caption import beaten_columns, told_columns
-from harness.entries import Contrast
+from harness.caption_statistics import ALONE, beaten, told_columns, without_reference
+from harness.entries import CellRef, Contrast
 from harness.figures.from_table import reference_name
 from harness.figures.words import column_label_of, row_label
 from harness.stats.difference import Difference
 from harness.stats.family import SHARED, Refusal
 from harness.stats.two_way import TwoWay
 from harness.table_model import ComparisonTable, Row
-from harness.wording import SIGNS, level_name, lower_is_better, metric_title, number, plural
+from harness.wording import (
+    SIGNS,
+    given,
+    level_name,
+    listed,
+    lower_is_better,
+    metric_title,
+    p_words,
+    plural,
+    signed,
+)
 
 CLAIMS = 3
 """Differences, rows or slopes that a sentence names; it counts the others."""
@@ -65,28 +75,8 @@ def answer(table: ComparisonTable) -> Answer:
     return Answer(tuple(sentences), tuple(_caveats(table, found)))
 
 
-def p_words(p: float) -> str:
-    """``.021``, ``< .001``, ``1``; never rounded to the other side of .05 or .01."""
-    if p < 0.001:
-        return "< .001"
-    if p >= 1:
-        return "1"
-    digits = next((n for n in range(2, 8) if _same_side(float(f"{p:.{n}g}"), p)), 8)
-    return f"{p:.{digits}g}".removeprefix("0")
-
-
-def signed(value: float, digits: int = 3) -> str:
-    """``+0.120``, ``−0.031``; what would be shown as zero and is not keeps two digits."""
-    shown = f"{value:+.{digits}f}"
-    return (shown if float(shown) or not value else f"{value:+.2g}").replace("-", "−")
-
-
-def _same_side(shown: float, p: float) -> bool:
-    return shown < 1 and all((shown < line) == (p < line) for line in (0.05, 0.01))
-
-
 def _sentences(table: ComparisonTable, found: Sequence[Found]) -> Iterator[str]:
-    cells = [cell for row in table.rows for entry in row.entries for cell in entry.cells]
+    cells = _planned(table)
     tested = [f for f in found if f.is_tested]
     if not any(cell.status == "done" for cell in cells):
         yield f"No answer yet: none of {plural(len(cells), 'cell')} has a result ({_counted(cells)})."
@@ -94,10 +84,11 @@ def _sentences(table: ComparisonTable, found: Sequence[Found]) -> Iterator[str]:
         yield "There is one row alone, and so nothing to compare."
     elif not any(row.reference for row in table.rows):
         named = f"the reference ({reference_name(table)}) is not among the rows"
-        yield f"Nothing was tested: {named if table.spec.reference else 'the table names no reference'}."
+        why = named if table.spec.reference else "the table names none"
+        yield f"No row was compared with a reference: {why}."
         yield from _best(table)
     elif not tested:
-        yield _untested(table, found)
+        yield f"No row could be compared with {reference_name(table)}: {_untested(table, found)}."
         yield from _best(table)
     else:
         yield from _differences(table, tested)
@@ -117,7 +108,7 @@ def _slopes(table: ComparisonTable) -> Iterator[str]:
         yield f"{metric} shows no slope along {axis} ({plural(len(tested), 'slope')}, smallest adjusted p {smallest})."
         return
     told = [
-        f"{'rises' if t.found.delta > 0 else 'falls'} in {t.where} "
+        f"{'rises' if t.found.delta > 0 else 'falls'}{f' in {t.where}' if t.where else ''} "
         f"({signed(t.found.delta, digits)} {t.per}, {_interval(t.found, digits)}, adjusted p {p_words(t.p)})"
         for t in shown[:CLAIMS]
     ]
@@ -141,8 +132,8 @@ def _differences(table: ComparisonTable, tested: Sequence[Found]) -> Iterator[st
     columns = " in any column" if len(table.columns) > 1 else ""
     p = f"{'smallest ' if len(tested) > 1 else ''}adjusted p {p_words(min(f.contrast.p for f in tested))}"
     yield (
-        f"No row differs from {reference_name(table)}{columns} by the tests ({plural(len(tested), 'comparison')}, "
-        f"{p}); that does not show that they are equal."
+        f"No row is shown to differ from {reference_name(table)}{columns} ({plural(len(tested), 'comparison')}, {p}); "
+        "that does not show that they are equal."
     )
 
 
@@ -180,12 +171,12 @@ def _margin(table: ComparisonTable, tested: Sequence[Found]) -> Iterator[str]:
     if not judged:
         return
     held = [f for f in judged if f.contrast.verdict in ("superior", "non-inferior")]
-    margin = number((table.spec.compare or {})["margin"], table.spec.digits)
+    margin = given((table.spec.compare or {})["margin"], table.spec.digits)
     names = list(dict.fromkeys(row_label(table, f.row) for f in held))
     rows = f" ({', '.join(names)})" if 0 < len(names) <= CLAIMS else ""
     yield (
         f"Shown to be worse than {reference_name(table)} by less than {margin}, if at all: {len(held)} of "
-        f"{plural(len(judged), 'comparison')}{rows}, each by its own interval."
+        f"{plural(len(judged), 'comparison')}{rows}, each by its own interval, not corrected."
     )
 
 
@@ -195,34 +186,34 @@ def _best(table: ComparisonTable) -> Iterator[str]:
     for i in range(len(table.columns)):
         best = [row for row in table.rows if row.entries[i].best]
         if best:
-            tied = sum(row.entries[i].tied for row in table.rows)
-            also = f", not told from {plural(tied, 'other row')}" if tied else ""
             column = column_label_of(table, i)
-            names = " and ".join(row_label(table, row) for row in best[:CLAIMS])
-            told.append(f"{names}{f' in {column}' if column else ''} ({best[0].entries[i].shown('mean')}{also})")
+            names = [row_label(table, row) for row in best]
+            names = [*names[:CLAIMS], *([f"{len(names) - CLAIMS} more"] if len(names) > CLAIMS else [])]
+            where = f" in {column}" if column else ""
+            told.append(f"{' and '.join(names)}{where} ({best[0].entries[i].shown('mean')})")
     if told:
-        which = "lowest" if lower_is_better(table.spec.metric) else "highest"
+        which = "Lowest" if lower_is_better(table.spec.metric) else "Highest"
         more = f"; {plural(len(told) - CLAIMS, 'more column')} in the table" if len(told) > CLAIMS else ""
         said = "; ".join(told[:CLAIMS])
-        yield f"The {which} mean {metric_title(table.spec.metric)} has {said}{more}: an order, not a test."
+        yield f"{which} mean {metric_title(table.spec.metric)}: {said}{more}. This is an order, not a test."
 
 
 def _untested(table: ComparisonTable, found: Sequence[Found]) -> str:
+    """Why nothing was compared with the reference."""
     if found:
-        why = _why_not(found)
-    elif all(entry.mean is None for row in table.rows if row.reference for entry in row.entries):
-        why = "it has no result"
-    else:
-        why = "no other row has a result where it has one"
-    return f"Nothing can be said against {reference_name(table)}: {why}."
+        return _why_not(found)
+    if all(entry.mean is None for row in table.rows if row.reference for entry in row.entries):
+        return "it has no result"
+    others = [row for row in table.rows if not row.reference]
+    return ALONE if len(without_reference(table)) == len(others) else "no other row has a result where it has one"
 
 
 def _why_not(found: Sequence[Found]) -> str:
-    """Why comparisons were not made, the commonest reason first; one may have several."""
+    """Why comparisons were not made, the commonest reason first; each may have several."""
     reasons: Counter[str] = Counter()
     for one in found:
         said = one.contrast.difference
-        reasons.update({_reason(refusal) for refusal in one.contrast.refusals})
+        reasons.update(dict.fromkeys((_reason(refusal) for refusal in one.contrast.refusals), 1))
         if said is not None and said.note:
             reasons[said.note] += 1
     return "; ".join(f"{words} ({count} of {len(found)})" for words, count in reasons.most_common())
@@ -232,10 +223,15 @@ def _reason(refusal: Refusal) -> str:
     if refusal.what not in SHARED:
         return refusal.words
     what = SHARED[refusal.what]
-    return f"{what} not known" if "not known" in refusal.words else f"different {what}"
+    return f"{what} not known" if refusal.unknown else f"different {what}"
 
 
-def _counted(cells: Sequence) -> str:
+def _planned(table: ComparisonTable) -> list[CellRef]:
+    """All cells of the grid."""
+    return [c for row in table.rows for e in row.entries for c in e.cells if c.status != "absent"]
+
+
+def _counted(cells: Sequence[CellRef]) -> str:
     """``2 failed, 1 not run``."""
     signs = Counter(SIGNS[cell.status][0] for cell in cells if cell.status != "done")
     return ", ".join(f"{count:,} {sign}" for sign, count in signs.most_common())
@@ -245,9 +241,9 @@ def _caveats(table: ComparisonTable, found: Sequence[Found]) -> Iterator[str]:
     tested = [f.contrast.difference for f in found if f.is_tested]
     if len(table.seeds) == 1:
         yield "One seed: this speaks of these checkpoints only."
-    elif len(table.seeds) > 1 and not all(isinstance(said, TwoWay) for said in tested):
+    elif not all(isinstance(said, TwoWay) for said in tested):
         yield "The test takes the seeds as they are: it speaks of these checkpoints only."
-    cells = [c for row in table.rows for e in row.entries for c in e.cells if c.status != "absent"]
+    cells = _planned(table)
     lost = [c for c in cells if c.status != "done"]
     if 0 < len(lost) < len(cells):
         verb = "has" if len(lost) == 1 else "have"
@@ -255,9 +251,25 @@ def _caveats(table: ComparisonTable, found: Sequence[Found]) -> Iterator[str]:
     untested = [f for f in found if not f.is_tested]
     if 0 < len(untested) < len(found):
         yield f"{len(untested)} of {plural(len(found), 'comparison')} could not be made: {_why_not(untested)}."
-    if beaten := beaten_columns(table):
-        yield f"No row does better than the best row without image and text in: {', '.join(beaten)}."
+    if tested and (alone := without_reference(table)):
+        yield f"Not compared, as {ALONE}: {_named(alone)}."
+    yield from _lost_slopes(table)
+    yield from beaten(table)
     if told := told_columns(table):
         yield f"The reports tell the label: text only reaches {', '.join(told)}."
     if tested and len(table.columns) > 1 and (table.spec.compare or {}).get("family", "column") == "column":
         yield f"p is adjusted within each column, not over all {len(table.columns)}."
+
+
+def _named(rows: Sequence[str]) -> str:
+    """The first rows by name, the others counted."""
+    return f"{listed(rows[:CLAIMS])}{f' and {len(rows) - CLAIMS} more' if len(rows) > CLAIMS else ''}"
+
+
+def _lost_slopes(table: ComparisonTable) -> Iterator[str]:
+    """Slopes that were asked for and could not be tested."""
+    lost = [t.refused or t.found.note for t in table.trends if t.p is None]
+    if lost:
+        axis = level_name(table.spec.compare["trend"], table.spec.rows)
+        all_ = f"{len(lost)} of {len(table.trends)} slopes" if len(table.trends) > 1 else "The slope"
+        yield f"{all_} along {axis} {'was' if len(lost) == 1 else 'were'} not tested: {'; '.join(dict.fromkeys(lost))}."

@@ -16,8 +16,6 @@ from mvmlm.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-COUNTED = ("patients", "exams", "breasts", "images")
-
 
 @dataclass(frozen=True)
 class SplitCounts:

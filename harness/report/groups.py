@@ -11,9 +11,8 @@ from typing import Any
 from harness.figures.from_table import shown_columns
 from harness.figures.representatives import Representative, representatives
 from harness.figures.words import column_label_of
-from harness.report.answer import p_words
 from harness.report.sources import Sources
-from harness.wording import metric_title, number, plural
+from harness.wording import metric_title, number, p_words, plural
 from mvmlm.errors import DataError
 
 DETAILS = "details.json"
@@ -208,6 +207,9 @@ def _reliability(level: str, told: Mapping[str, Any]) -> Curve:
 
 def _yearly(told: Mapping[str, Any]) -> Curve:
     ratio = told.get("expected_over_observed")
-    said = "No event was observed." if ratio is None else f"Expected over observed events {ratio:.2f}; 1 is calibrated."
+    if ratio is not None:
+        said = f"Expected over observed events {ratio:.2f}; 1 is calibrated."
+    else:
+        said = "The follow-up ends before." if told.get("observed") is None else "No event was observed."
     bins = [{**one, "mean": one["predicted"]} for one in told["groups"] if one.get("observed") is not None]
     return Curve(f"within {plural(told['year'], 'year')}", said, bins)

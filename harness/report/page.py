@@ -105,7 +105,7 @@ def pictures(table: ComparisonTable, drawn: Drawn) -> list[Picture]:
     for path in drawn.paths:
         if path.suffix == ".png":
             kind, _, column = path.stem.removeprefix(f"{table.spec.profile}-").partition("-")
-            title = TITLES.get(kind, kind) + (f": {column.replace('-', ' ')}" if column else "")
+            title = _title(kind, column)
             content = path.read_bytes()
             width, height = struct.unpack(">II", content[16:24])
             said = f"{title}; {metric_title(table.spec.metric)}, {table.spec.dataset}"
@@ -114,12 +114,16 @@ def pictures(table: ComparisonTable, drawn: Drawn) -> list[Picture]:
     return found
 
 
+def _title(kind: str, column: str) -> str:
+    return TITLES.get(kind, kind) + (f": {column.replace('-', ' ')}" if column else "")
+
+
 def _by_reason(drawn: Drawn) -> dict[str, list[str]]:
     """Why figures are not there, each reason once, with their titles."""
     reasons: dict[str, list[str]] = {}
     for name, reason in drawn.skipped.items():
         kind, _, column = name.partition("-")
-        reasons.setdefault(reason, []).append(TITLES.get(kind, kind) + (f": {column}" if column else ""))
+        reasons.setdefault(reason, []).append(_title(kind, column))
     return reasons
 
 

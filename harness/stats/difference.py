@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from mvmlm.errors import ConfigError
+from mvmlm.errors import ConfigError, DataError
 
 NO_VARIANCE = "nothing varies between patients or seeds that the difference could be judged by"
 ALIKE = "the two arms are alike in everything that was compared"
@@ -80,6 +80,17 @@ def check_level(level: float) -> None:
         raise ConfigError(f"interval is {level}: it must lie between 0 and 1")
 
 
-def finite(values: np.ndarray) -> np.ndarray:
-    """Which draws, along the last axis, are defined in all that they hold, shape (B,), bool."""
-    return ~np.isnan(values).reshape(-1, values.shape[-1]).any(axis=0)
+def defined(draws: np.ndarray) -> tuple[np.ndarray, str]:
+    """Those of the draws, along the last axis, that are defined in all that they hold, and a note of the others.
+
+    Raises
+    ------
+    DataError
+        If fewer than half of them are: the rest are no sample of what might have been drawn.
+    """
+    kept = draws[..., np.isfinite(draws).reshape(-1, draws.shape[-1]).all(axis=0)]
+    count, drawn = kept.shape[-1], draws.shape[-1]
+    if count < max(2, drawn / 2):
+        raise DataError(f"{count} of {drawn} bootstrap draws are defined: too few to judge a difference by")
+    lost = drawn - count
+    return kept, f"{lost} of {drawn} draws leave the metric undefined and are left out" if lost else ""

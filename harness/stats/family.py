@@ -47,15 +47,21 @@ class Refusal:
         A name of :data:`SHARED`, or ``test`` where the test itself refused.
     words : str
         For a caption.
+    unknown : bool
+        Whether it is not known of one side, rather than known to differ.
     """
 
     what: str
     words: str
+    unknown: bool = False
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """An arm against its reference: a difference, or the reasons why there is none."""
+    """An arm against its reference: a difference, or the reasons why there is none.
+
+    One that was declared and has neither, since a side has no result, still counts in its family.
+    """
 
     arm: str
     reference: str
@@ -107,14 +113,15 @@ def refusals(arm: Arm, reference: Arm, *, varied: Collection[str] = ()) -> tuple
             continue
         values = [{cell.get(what) for cell in side.cells} for side in (arm, reference)]
         if None in values[0] | values[1]:
-            found.append(Refusal(what, f"the {words} of {arm.name} or {reference.name} is not known"))
+            verb = "are" if words.endswith("s") else "is"
+            found.append(Refusal(what, f"the {words} of {arm.name} or {reference.name} {verb} not known", unknown=True))
         elif len(values[0] | values[1]) > 1:
             found.append(Refusal(what, f"{arm.name} and {reference.name} differ in {words}"))
     return tuple(found)
 
 
 def correct(comparisons: Sequence[Comparison]) -> list[Judged]:
-    """Correct a family by Holm; refused comparisons count, since they were declared."""
+    """Correct a family by Holm; those that were not made count, since they were declared."""
     adjusted = holm([c.difference.p if c.difference else math.nan for c in comparisons])
     return [Judged(c, float(p), _mark(p)) for c, p in zip(comparisons, adjusted)]
 

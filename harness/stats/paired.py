@@ -1,17 +1,17 @@
 """Any metric of two arms, compared by their bootstrap draws.
 
 Arms that are tested on the same patients meet the same resampled patients (`mvmlm.evaluation.bootstrap`), so the
-draws of a difference are the differences of the draws. The p-value is the inversion of the percentile interval: it
-is at most α where the interval of level 1 − α leaves zero out, so that a mark and the interval printed beside it
-cannot contradict each other. One is added to the count in either tail and to the draws (Davison and Hinkley, 1997,
-§4.2): B draws cannot show a p below 2 / (B + 1), and never one of zero.
+draws of a difference are the differences of the draws. The p-value is the inversion of the percentile interval: where
+it is below α, the interval of level 1 − α leaves zero out, so that no mark stands beside an interval that holds zero.
+One is added to the count in either tail and to the draws (Davison and Hinkley, 1997, §4.2): B draws cannot show a p
+below 2 / (B + 1), and never one of zero.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from harness.stats.difference import ROUNDING, Difference, check_level, constant, finite
+from harness.stats.difference import ROUNDING, Difference, check_level, constant, defined
 from mvmlm.errors import DataError
 
 TEST = "paired patient bootstrap"
@@ -32,7 +32,7 @@ def paired(
     Raises
     ------
     DataError
-        If the numbers of draws differ, or none is defined.
+        If the numbers of draws differ, or fewer than half are defined.
     """
     arm_draws, reference_draws = (np.asarray(d, dtype=np.float64) for d in (arm_draws, reference_draws))
     if arm_draws.shape != reference_draws.shape:
@@ -56,15 +56,11 @@ def from_draws(value: float, draws: np.ndarray, *, level: float = 0.95, test: st
     check_level(level)
     if np.isnan(value):
         raise DataError("the metric of one of the arms is undefined on its test set: there is no difference")
-    draws = np.asarray(draws, dtype=np.float64)
-    kept = draws[finite(draws)]
-    if len(kept) < 2:
-        raise DataError(f"{len(kept)} of {len(draws)} bootstrap draws are defined: nothing can be said of a difference")
+    kept, note = defined(np.asarray(draws, dtype=np.float64))
     se = float(kept.std(ddof=1))
     if se < ROUNDING:
         return constant(value, level=level, test=test)
     low, high = (float(q) for q in np.quantile(kept, [(1 - level) / 2, (1 + level) / 2]))
-    lost = len(draws) - len(kept)
     tail = min((kept <= 0).sum(), (kept >= 0).sum())
     return Difference(
         delta=value,
@@ -74,5 +70,5 @@ def from_draws(value: float, draws: np.ndarray, *, level: float = 0.95, test: st
         level=level,
         p=min(1.0, 2 * (int(tail) + 1) / (len(kept) + 1)),
         test=test,
-        note=f"{lost} of {len(draws)} draws leave the metric undefined and are left out" if lost else "",
+        note=note,
     )

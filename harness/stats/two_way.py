@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from harness.stats.difference import ROUNDING, Difference, check_level, constant, finite
+from harness.stats.difference import ROUNDING, Difference, check_level, constant, defined
 from mvmlm.errors import DataError
 
 TEST = "seeds and patients, Banerjee's limits"
@@ -60,18 +60,18 @@ def two_way(values: np.ndarray, draws: np.ndarray, *, level: float = 0.95) -> Tw
     Raises
     ------
     DataError
-        If there are fewer than two seeds or two defined draws.
+        If there are fewer than two seeds, or fewer than half of the draws are defined for all of them.
     """
     check_level(level)
     values, draws = np.asarray(values, dtype=np.float64), np.asarray(draws, dtype=np.float64)
     n = len(values)
-    if n < 2 or draws.shape[:1] != (n,):
-        raise DataError(f"{n} seeds with draws of {len(draws)}: their spread needs two or more, each with its draws")
+    if n < 2:
+        raise DataError(f"the test over seeds needs two or more of them, and there is {n}")
+    if len(draws) != n:
+        raise DataError(f"{n} seeds with bootstrap draws of {len(draws)}: each needs its own")
     if np.isnan(values).any():
         raise DataError(f"the metric of {np.isnan(values).sum()} of {n} seeds is undefined: no mean over seeds")
-    kept = draws[:, finite(draws)]
-    if kept.shape[1] < 2:
-        raise DataError(f"{kept.shape[1]} of {draws.shape[1]} bootstrap draws are defined for all seeds")
+    kept, note = defined(draws)
     mean = kept.mean(axis=0)
     own = (kept - mean).var(axis=1, ddof=1).sum() / (n - 1)  # luck of one seed with the patients
     patients = max(float(mean.var(ddof=1) - own / n), 0.0)
@@ -90,6 +90,7 @@ def two_way(values: np.ndarray, draws: np.ndarray, *, level: float = 0.95) -> Tw
         level=level,
         p=limits.p(abs(delta)),
         test=TEST,
+        note=note,
         **parts,
     )
 

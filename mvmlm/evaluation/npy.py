@@ -17,7 +17,7 @@ The third, for names beyond Latin-1, is not read."""
 
 
 def read_array(path: Path) -> np.ndarray:
-    """The array of a ``.npy`` file, as `numpy.load` gives it, but never of objects.
+    """The array of a ``.npy`` file, as `numpy.load` gives it, but read-only, and never of objects.
 
     Raises
     ------
@@ -25,14 +25,14 @@ def read_array(path: Path) -> np.ndarray:
         When the file is no such file, or is not whole.
     """
     try:
-        return _read(Path(path))
+        with open(path, "rb") as file:
+            return _array(file.read())
     except (OSError, ValueError) as error:
         say = f"{path} cannot be read ({error}): evaluate this cell again, in a home without its folder"
         raise DataError(say) from error
 
 
-def _read(path: Path) -> np.ndarray:
-    content = path.read_bytes()
+def _array(content: bytes) -> np.ndarray:
     if not content.startswith(MAGIC) or len(content) < 12 or content[6] not in LENGTH:
         raise ValueError("no NumPy file of version 1 or 2")
     size = LENGTH[content[6]]
@@ -43,7 +43,7 @@ def _read(path: Path) -> np.ndarray:
     count = int(np.prod(shape))
     if len(content) != end + count * dtype.itemsize:
         raise ValueError(f"{len(content)} bytes, not {end + count * dtype.itemsize}")
-    return np.frombuffer(content, dtype, count, end).reshape(shape, order=order).copy()
+    return np.frombuffer(content, dtype, count, end).reshape(shape, order=order)
 
 
 @lru_cache(maxsize=256)

@@ -44,6 +44,7 @@ METRICS = [f"{name}@{level}" for level in ("breast", "patient") for name in (
     "auc", "ap", "sens_at_spec90", "spec_at_sens90", "balanced_accuracy", "brier", "ece", "pf1")]  # fmt: skip
 PATIENTS, DRAWS = 200, 1000
 SHARED = {"patients": "p", "splits": "s", "code": "c", "budget": {"pretrain": "b"}, "finished": "2026"}
+SPENT = {"pretrain/seconds": 30.0}
 REPEATS = 3
 PLAIN = """
 import json, sys
@@ -80,7 +81,7 @@ def prepare(folder: Path) -> Home:
         write_draws(path / "draws.npy", dict(zip(METRICS, drawn)))
         write_components(path / "components.npy", "breast", found)
         row = {"id": key, "key": key, "baseline": None, "status": "done", "error": "", "run_id": None, "notes": "[]"}
-        said = {"coordinates": place, "metrics": metrics, "shared": SHARED, "stages": [key]}
+        said = {"coordinates": place, "metrics": metrics, "shared": SHARED, "stages": [key], "measures": SPENT}
         rows.append({**row, **{name: canonical(value) for name, value in said.items()}})
         plain.append({"key": key, **place})
     spec = {"ablation": "large", "profile": "demo", "question": "How long?", "dataset": "toy", "simulated": True}

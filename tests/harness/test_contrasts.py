@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from harness.caption import caption
 from harness.render import WRITERS
+from harness.render.listings import print_changes
 from harness.run_difference import changes
 from harness.stats import delong
 from harness.stats.paired import paired
@@ -17,7 +20,7 @@ from harness.stats.trend import trend
 from harness.stats.two_way import two_way
 from harness.tables import build_table
 from mvmlm.errors import ConfigError
-from tests.harness.table_cells import METRIC, grid, spec
+from tests.harness.table_cells import METRIC, grid, lose, no_image, spec
 
 ONE = {"tasks": ("mass",), "fractions": (1.0,)}
 
@@ -52,7 +55,7 @@ def test_rows_are_held_against_the_reference_and_the_best():
     assert entries[8].contrast.difference.delta == pytest.approx(-0.04, abs=1e-6)
     assert entries[8].contrast.difference.high < 0 and entries[8].mark == "‡"
     assert entries[32].best and entries[16].tied and not entries[8].tied and not entries[32].tied
-    assert entries[32].mark == "" and entries[32].contrast.reference == "16"
+    assert entries[32].mark == "" and entries[32].contrast.reference == "tokens 16"
 
 
 def test_the_luck_that_arms_share_is_no_luck_of_their_difference():
@@ -82,7 +85,9 @@ def test_one_seed_of_an_auc_is_delongs_test_on_the_components_of_the_cells():
     cells["components"] = [kept[t] for t in cells["method.tokens"]]
     found = only(build_table(cells, None, spec()))[8].contrast.difference
     assert found == delong.compare(kept[8], kept[16]) and "DeLong" in found.test
-    missing = only(build_table(cells.drop(columns="components"), None, spec()))[8].contrast
+    without = cells.drop(columns="components")
+    assert "bootstrap" in only(build_table(without, None, spec()))[8].contrast.difference.test
+    missing = only(build_table(without, None, spec(compare={"test": "delong"})))[8].contrast
     assert missing.difference is None and "components" in missing.refusals[0].words
 
 
@@ -93,7 +98,7 @@ def test_one_seed_of_an_auc_is_delongs_test_on_the_components_of_the_cells():
         ("splits", "another", "differ in splits"),
         ("code", "n3w", "differ in code version"),
         ("budget", {"pretrain": "80 epochs"}, "differ in training budget"),
-        ("patients", None, "test patients of 8 or 16 is not known"),
+        ("patients", None, "test patients of tokens 8 or tokens 16 are not known"),
     ],
 )
 def test_marks_are_refused_where_more_than_the_method_differs(what, value, said):
@@ -103,9 +108,9 @@ def test_marks_are_refused_where_more_than_the_method_differs(what, value, said)
     ]
     table = build_table(cells, None, BOOTSTRAP)
     entry = only(table)[8]
-    assert entry.mark == "" and entry.contrast.difference is None and not entry.tied
-    assert said.replace(" is ", " ") in words(table).replace(" is ", " ").replace(" are ", " ")
-    assert "No mark in 1 entry" in words(table)
+    assert entry.mark == "" and entry.contrast.difference is None and entry.tied is None
+    assert said in words(table) and "No mark in 1 entry" in words(table)
+    assert "No underline in 1 entry that could not be compared with the bold one." in words(table)
 
 
 def test_a_row_without_pretraining_has_no_budget_to_differ_in():
@@ -117,7 +122,7 @@ def test_a_row_without_pretraining_has_no_budget_to_differ_in():
 def test_seeds_that_one_arm_lacks_are_a_reason_to_refuse():
     cells = frame({8: 0.70, 16: 0.74}, seeds=(0, 1, 2), noise=0.01)
     table = build_table(cells[(cells["method.tokens"] != 8) | (cells["seed"] != 2)], None, spec())
-    assert "do not have results of the same seeds" in words(table)
+    assert "of different seeds" in words(table)
 
 
 def test_holm_corrects_over_a_column_or_over_the_table():
@@ -138,11 +143,36 @@ def test_holm_corrects_over_a_column_or_over_the_table():
     assert sizes == {"column": {3}, "table": {6}}
 
 
+def test_a_row_that_has_failed_does_not_make_its_neighbours_more_significant():
+    cells = frame({8: 0.70, 16: 0.74, 32: 0.71})
+    whole = only(build_table(cells, None, BOOTSTRAP))[8].contrast
+    table = build_table(lose(cells, "failed", "it broke", tokens=32), None, BOOTSTRAP)
+    assert only(table)[8].contrast == whole and whole.family == 2
+    assert only(table)[32].contrast is None
+
+
+def test_cells_that_tell_nothing_of_themselves_are_not_said_to_differ():
+    cells = frame({8: 0.70, 16: 0.74, 32: 0.71})
+    cells["shared"] = [{} for _ in range(len(cells))]
+    table = build_table(cells, None, spec(compare={"test": "bootstrap", "trend": "method.tokens"}))
+    assert "No mark in 2 entries: code version not known." in words(table)
+    assert "No slope in mass 100 %: the test patients of tokens 16 or tokens 8 are not known." in words(table)
+    assert "differ" not in words(table)
+
+
+def test_rows_that_share_no_reference_are_named():
+    cells = frame({8: 0.70, 16: 0.74, 32: 0.71}).assign(method=["ours", "ours", "other"])
+    asked = spec(rows=["method", "method.tokens"], reference={"method": "ours"}, compare={"test": "bootstrap"})
+    table = build_table(cells, None, asked)
+    assert all(e.contrast is None for _, _, e in table.entries())
+    assert "none shares their other levels: other tokens 32." in words(table)
+
+
 def test_a_margin_gives_a_verdict_for_every_row():
     cells = frame({8: 0.70, 16: 0.74, 32: 0.739})
-    table = build_table(cells, None, spec(compare={"test": "bootstrap", "margin": 0.01}))
+    table = build_table(cells, None, spec(compare={"test": "bootstrap", "margin": 0.0101}))
     assert {t: e.contrast.verdict for t, e in only(table).items() if e.contrast} == {8: "inferior", 32: "non-inferior"}
-    assert "Against a margin of 0.010" in words(table) and "1 non-inferior, 1 inferior" in words(table)
+    assert "Against a margin of 0.0101 below" in words(table) and "1 non-inferior, 1 inferior" in words(table)
 
 
 def test_of_errors_the_lowest_is_the_best():
@@ -150,6 +180,27 @@ def test_of_errors_the_lowest_is_the_best():
     table = build_table(cells, None, spec(metric="brier@breast", compare={"test": "bootstrap", "margin": 0.01}))
     assert only(table)[8].best and only(table)[8].contrast.verdict == "superior"
     assert "lowest mean" in words(table) and "Brier score per breast" in words(table)
+    assert "Against a margin of 0.010 above" in words(table)
+
+
+@pytest.mark.parametrize(("blind", "is_beaten"), [(0.09, True), (0.10, True), (0.12, False)])
+def test_of_errors_the_row_without_images_is_beaten_by_a_lower_one(blind, is_beaten):
+    cells, below = (f.rename(columns={METRIC: "brier@breast"}) for f in (frame({8: 0.10, 16: 0.14}), no_image(**ONE)))
+    below["brier@breast"] = blind
+    told = words(build_table(cells, below, spec(metric="brier@breast", compare={"test": "bootstrap"})))
+    assert ("No row does better" in told) == is_beaten
+
+
+def test_an_error_or_an_accuracy_that_any_answer_reaches_is_not_told_by_the_texts():
+    below = no_image(**ONE, seeds=(0,)).replace({"baseline": {"metadata": "text"}})
+    for metric, text, majority, is_told in (("auc", 0.97, 0.5, True), ("accuracy", 0.97, 0.97, False)):
+        below[METRIC] = [text, majority]
+        cells, rows = (f.rename(columns={METRIC: f"{metric}@breast"}) for f in (frame({8: 0.7, 16: 0.74}), below))
+        told = words(build_table(cells, rows, spec(metric=f"{metric}@breast", compare={"test": "bootstrap"})))
+        assert ("Text only reaches 0.970" in told) == is_told
+    rows = below.rename(columns={METRIC: "median_rank@breast"}).assign(**{"median_rank@breast": 3.0})
+    cells = frame({8: 2.0, 16: 2.5}).rename(columns={METRIC: "median_rank@breast"})
+    assert "Text only" not in words(build_table(cells, rows, spec(metric="median_rank@breast")))
 
 
 def test_an_ordered_axis_has_one_slope_a_column():
@@ -159,6 +210,11 @@ def test_an_ordered_axis_has_one_slope_a_column():
     assert found.found == trend([4, 8, 16, 32], cells[METRIC].to_numpy(), np.stack(cells["draws"]))
     assert found.found.delta == pytest.approx(0.01) and found.p < 0.05
     assert "Slope, a doubling of tokens, Holm over 1 slope: mass 100 % +0.010" in words(table)
+    asked = {"test": "bootstrap", "trend": "method.tokens", "level": 0.8}
+    wide = build_table(cells, None, spec(digits=4, compare=asked))
+    assert wide.trends[0].found.level == 0.8 and "mass 100 % +0.0100 (80 % interval" in words(wide)
+    alone = build_table(frame({8: 0.7}), None, spec(columns=[], compare={"trend": "method.tokens"}))
+    assert "No slope: one point alone has no slope." in words(alone)
     with pytest.raises(ConfigError, match=r"table\.compare\.trend: task is no level of the rows"):
         build_table(cells, None, spec(compare={"trend": "task"}))
 
@@ -181,8 +237,15 @@ def test_two_runs_of_one_ablation_are_held_against_each_other():
     newer = frame({8: 0.73, 16: 0.74})
     newer.loc[newer["method.tokens"] == 8, "key"] = "new"
     newer["shared"] = [{**s, "code": "n3w"} for s in newer["shared"]]
-    found = {c.row: c for c in changes(old, build_table(newer, None, BOOTSTRAP))}
-    assert found["8"].judged.comparison.difference.delta == pytest.approx(0.03, abs=1e-6)
-    assert not found["8"].same and found["16"].same
+    new = build_table(newer, None, BOOTSTRAP)
+    found = {c.row: c for c in changes(old, new)}
+    assert found["tokens 8"].judged.comparison.difference.delta == pytest.approx(0.03, abs=1e-6)
+    assert found["tokens 8"].judged.p == found["tokens 8"].judged.comparison.difference.p, "the other is no comparison"
+    assert not found["tokens 8"].same and found["tokens 16"].same
+    console = Console(file=io.StringIO(), width=120)
+    print_changes(console, old, new)
+    said = console.file.getvalue()
+    assert "new minus old; Holm over 1 entry" in said and "+0.030 (95 % interval +0.0" in said
+    assert "1 of 2 entries stand on the very same cells" in said
     with pytest.raises(ConfigError, match="two metrics have no difference"):
         changes(replace(old, spec=spec(metric="ap@breast")), old)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from harness.published import Ours, compare, footnote, read_published, rows_for
+from harness.published import Ours, compare, footnote, read_published
 from harness.published_checks import LEVELS
 from tests.harness.published_files import GOOD, SHIPPED, row
 
@@ -26,8 +26,6 @@ def test_an_equal_place_leaves_the_row_s_own_reason_alone(tmp_path):
 def test_a_row_with_nothing_against_it_says_so(tmp_path):
     found = row(tmp_path, not_comparable="", note="comparable because split, level and rule are ours")
     assert compare(found, PLACE).sentence == ""
-    frame = read_published(tmp_path)
-    assert rows_for(frame, metric="auc@breast")["sentence"].tolist() == [found["note"]]
     assert compare(found, Ours(dataset="rsna", metric="auc@breast")).reasons == ("our data are rsna, theirs vindr",)
 
 
@@ -104,29 +102,21 @@ def test_other_metrics_do_not(tmp_path, theirs, ours):
     assert compare(row(tmp_path, metric=theirs), Ours(metric=ours)).differs == ("metric",)
 
 
-def test_rows_for_a_column_of_the_main_table(shipped):
-    found = rows_for(shipped, task="mass", protocol="linear_probe", fraction=1.0, metric="auc@breast")
-    assert set(found["source"]) == {"MV-MLM", "Mammo-CLIP"}
-    assert set(found["fraction"]) == {1.0}
-    assert found["sentence"].str.startswith("not comparable because ").all()
-    clip = found[found["source"] == "Mammo-CLIP"]
-    assert clip["sentence"].str.contains("scored per row of the findings table, ours per breast").all()
-    more = rows_for(shipped, task="mass", protocol="linear_probe", fraction=1.0, metric="auc@breast", unstated=True)
-    assert "0.7649" in more["printed"].tolist()
-    assert "0.7649" not in found["printed"].tolist()
+def test_shipped_rows_for_a_column_of_the_main_table(shipped):
+    place = Ours("mass", "linear_probe", 1.0, "auc@breast")
+    found = [(row, match) for row in shipped.to_dict("records") if (match := compare(row, place)).fits]
+    assert {row["source"] for row, _ in found} == {"MV-MLM", "Mammo-CLIP"}
+    assert all(match.sentence.startswith("not comparable because ") for _, match in found)
+    clip = [match.sentence for row, match in found if row["source"] == "Mammo-CLIP"]
+    assert all("scored per row of the findings table, ours per breast" in sentence for sentence in clip)
+    assert "0.7649" not in {row["printed"] for row, _ in found}, "whose protocol is not stated"
 
 
-def test_rows_for_filters_by_data_set_and_takes_all_by_default(shipped):
-    assert len(rows_for(shipped)) == len(shipped)
-    assert set(rows_for(shipped, dataset="embed", task="risk")["source"]) == {"AsymMirai", "Longitudinal alignment"}
-    assert rows_for(shipped, task="subtype").empty
-    assert "sentence" in rows_for(shipped, task="subtype")
-
-
-def test_rows_for_risk_stand_beside_any_c_index(shipped):
-    found = rows_for(shipped, task="risk", metric="c_uno@patient")
-    assert {"MV-MLM", "PRIME+", "Mirai"} <= set(found["source"])
-    assert found["sentence"].str.contains("kind of C-index").all()
+def test_shipped_rows_of_risk_stand_beside_any_c_index(shipped):
+    place = Ours("risk", metric="c_uno@exam")
+    found = [(row, match) for row in shipped.to_dict("records") if (match := compare(row, place)).fits]
+    assert {"MV-MLM", "PRIME+", "Mirai"} <= {row["source"] for row, _ in found}
+    assert all("kind of C-index" in match.sentence for _, match in found)
 
 
 def test_every_shipped_row_has_a_footnote_in_one_line(shipped):

@@ -11,6 +11,7 @@ import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -207,6 +208,15 @@ def test_html_is_well_formed_self_contained_and_traces_every_number(table):
     assert re.search(r"seed 0: 0\.705, key k00000, run run00000", page.titles[0])
     assert "<b>differ</b>" not in text
     assert all(f'id="note-{letter}"' in text for letter, _ in table.footnotes)
+
+
+def test_html_says_what_was_not_judged_and_shows_as_many_decimals_as_are_asked_for():
+    frame = grid(tokens=(4, 16), tasks=("mass",), fractions=(1.0,))
+    frame[METRIC] = [0.7] * 3 + [0.75] * 3
+    frame["draws"] = [np.full(20, value) for value in frame[METRIC]]
+    text = WRITERS["html"](build_table(frame, None, spec(digits=4)))
+    assert "−0.0500 against tokens 16 (not judged: nothing varies between" in text
+    assert "seed 0: 0.7000" in text and "+nan" not in text
 
 
 def test_markdown_rows_all_have_as_many_cells_whatever_the_texts():

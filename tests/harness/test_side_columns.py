@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.caption import NEAR_ONE, caption
+from harness.caption import caption
+from harness.caption_statistics import NEAR_ONE
 from harness.tables import build_table
 from harness.wording import measure, measure_value
 from mvmlm.errors import ConfigError

@@ -211,6 +211,10 @@ WRONG = {
         table("rows: [method.tokens]\n  metric: kappa@breast"),
         "8:3: table.metric: task mass has no kappa, and a table shows one metric",
     ),
+    "test of AUCs for another metric": (
+        table("rows: [method.tokens]\n  metric: ap@breast\n  compare: {test: delong}"),
+        "9:13: table.compare.test: DeLong's test is of AUCs, and the metric is ap@breast; take auto or bootstrap",
+    ),
     "level that a task is not judged at": (
         table("rows: [method.tokens]\n  metric: auc@exam"),
         "8:3: table.metric: task mass is not judged at level exam; write auc@breast",

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.entries import Contrast
-from harness.report.answer import answer, p_words, signed
+from harness.report.answer import answer
 from harness.stats.difference import Difference
 from harness.stats.family import Refusal
 from harness.tables import build_table
+from harness.wording import p_words, signed
 from tests.harness.table_cells import METRIC, grid, lose, no_image, spec
 
 ONE = {"tokens": (16, 32), "tasks": ("mass",), "fractions": (1.0,)}
@@ -78,23 +79,23 @@ WORSE = contrast(-0.031, 0.04, "†")
         ),
         (
             [NONE],
-            "No row differs from tokens 16 by the tests (1 comparison, adjusted p .4); that does not show that they "
-            "are equal.",
+            "No row is shown to differ from tokens 16 (1 comparison, adjusted p .4); that does not show that they are "
+            "equal.",
         ),
         (
             [NONE, contrast(0.02, 0.0512)],
-            "No row differs from tokens 16 in any column by the tests (2 comparisons, smallest adjusted p .051); that "
+            "No row is shown to differ from tokens 16 in any column (2 comparisons, smallest adjusted p .051); that "
             "does not show that they are equal.",
         ),
         (
             [contrast(0, None, why="patients")],
-            "Nothing can be said against tokens 16: different test patients (1 of 1).",
+            "No row could be compared with tokens 16: different test patients (1 of 1).",
         ),
     ],
 )
 def test_what_the_tests_say(contrasts, expected):
     found = said(judged(*contrasts))
-    assert found == expected or found.startswith(f"{expected} The highest mean AUC per breast has ")
+    assert found == expected or found.startswith(f"{expected} Highest mean AUC per breast: tokens ")
 
 
 def test_of_many_differences_the_clearest_are_named_and_the_others_counted():
@@ -125,14 +126,15 @@ def test_a_lower_error_is_better():
 @pytest.mark.parametrize(
     ("verdicts", "expected"),
     [
-        (("non-inferior", "not shown"), "1 of 2 comparisons (tokens 32), each by its own interval."),
-        (("superior", "inferior"), "1 of 2 comparisons (tokens 32), each by its own interval."),
-        (("not shown", "inferior"), "0 of 2 comparisons, each by its own interval."),
+        (("non-inferior", "not shown"), "1 of 2 comparisons (tokens 32), each by its own interval, not corrected."),
+        (("superior", "inferior"), "1 of 2 comparisons (tokens 32), each by its own interval, not corrected."),
+        (("not shown", "inferior"), "0 of 2 comparisons, each by its own interval, not corrected."),
     ],
 )
 def test_a_margin_is_answered_apart(verdicts, expected):
-    table = judged(*(contrast(0.001, 0.5, verdict=v) for v in verdicts), compare={"margin": 0.02})
-    assert said(table).endswith(f"Shown to be worse than tokens 16 by less than 0.020, if at all: {expected}")
+    for margin, text in ((0.02, "0.020"), (0.0005, "0.0005")):
+        table = judged(*(contrast(0.001, 0.5, verdict=v) for v in verdicts), compare={"margin": margin})
+        assert said(table).endswith(f"Shown to be worse than tokens 16 by less than {text}, if at all: {expected}")
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
@@ -146,6 +148,8 @@ def test_seeds_that_the_test_takes_as_they_are_are_said():
     table = table_of(grid(**ONE), compare={"test": "bootstrap"})
     assert any("takes the seeds as they are" in caveat for caveat in answer(table).caveats)
     assert not any("seeds" in caveat for caveat in answer(table_of(grid(**ONE))).caveats)
+    apart = table_of(grid(**ONE), columns=["seed"])
+    assert any("takes the seeds as they are" in caveat for caveat in answer(apart).caveats)
 
 
 def test_real_data_are_not_called_simulated():
@@ -156,20 +160,41 @@ def test_no_result_is_no_answer():
     frame = lose(lose(grid(**ONE), "failed", "it broke"), "missing", tokens=32, seed=0)
     found = said(table_of(frame))
     assert found == "No answer yet: none of 6 cells has a result (5 failed, 1 not run)."
+    assert said(table_of(frame[:5])) == "No answer yet: none of 5 cells has a result (4 failed, 1 not run)."
 
 
 def test_a_reference_without_a_result_leaves_an_order_and_says_so():
     found = said(table_of(lose(grid(**{**ONE, "tokens": (8, 16, 32)}), "failed", "it broke", tokens=16)))
-    assert found.startswith("Nothing can be said against tokens 16: it has no result. The highest mean AUC per breast")
-    assert found.endswith(": an order, not a test.")
+    assert found.startswith("No row could be compared with tokens 16: it has no result. Highest mean AUC per breast: ")
+    assert found.endswith(". This is an order, not a test.")
 
 
 def test_without_a_reference_nothing_was_tested():
     found = said(table_of(grid(), reference={}))
-    assert found.startswith("Nothing was tested: the table names no reference. The highest mean AUC per breast has ")
-    assert "; 3 more columns in the table: an order, not a test." in found
+    assert found.startswith("No row was compared with a reference: the table names none. Highest mean AUC per breast: ")
+    assert "; 3 more columns in the table. This is an order, not a test." in found
     absent = said(table_of(grid(), reference={"method.tokens": 64}))
-    assert absent.startswith("Nothing was tested: the reference (tokens 64) is not among the rows.")
+    assert absent.startswith("No row was compared with a reference: the reference (tokens 64) is not among the rows.")
+
+
+def test_of_rows_that_share_the_best_mean_some_are_named_and_the_others_counted():
+    frame = grid(tokens=(2, 4, 8, 16, 32), tasks=("mass",), fractions=(1.0,)).assign(**{METRIC: 0.5})
+    found = said(table_of(frame, columns=[], reference={}))
+    assert "Highest mean AUC per breast: tokens 2 and tokens 4 and tokens 8 and 2 more (0.500)." in found
+
+
+def test_several_references_that_share_nothing_with_a_row_are_the_reason_given():
+    frame = grid(tokens=(8, 16, 32), tasks=("mass",), fractions=(1.0,), seeds=(0,))
+    frame["method"] = ["ours", "ours", "other"]
+    table = table_of(frame, rows=["method", "method.tokens"], reference={"method": "ours"})
+    assert said(table).startswith("No row could be compared with ours: there are several reference rows and none")
+
+
+def test_why_nothing_was_compared_is_told_in_one_order():
+    frame = grid(**ONE)
+    frame["shared"] = [{} for _ in range(len(frame))]
+    every = ["test patients", "splits", "code version", "training budget"]
+    assert "; ".join(f"{what} not known (1 of 1)" for what in every) in said(table_of(frame))
 
 
 def test_one_row_is_no_comparison():
@@ -180,7 +205,7 @@ def test_lost_cells_and_comparisons_that_could_not_be_made_are_counted():
     frame = lose(grid(**{**ONE, "tokens": (8, 16, 32)}), "failed", "it broke", tokens=32, seed=2)
     caveats = answer(table_of(frame)).caveats
     assert "1 of 9 cells has no result (1 failed)." in caveats
-    assert any(c.startswith("1 of 2 comparisons could not be made: the two do not have results") for c in caveats)
+    assert "1 of 2 comparisons could not be made: their results are of different seeds (1 of 1)." in caveats
 
 
 def test_rows_without_images_that_are_as_good_are_told():
@@ -197,6 +222,14 @@ def test_a_slope_that_was_asked_for_comes_first():
     found = said(table_of(frame, compare={"trend": "method.tokens"}))
     assert found.startswith("AUC per breast along tokens rises in mass 100 % (+0.050 a doubling, 95 % interval")
     assert "not shown to differ from none" not in found
+
+
+def test_a_slope_of_the_only_column_has_no_column_to_name():
+    frame = grid(tasks=("mass",), fractions=(1.0,))
+    found = answer(table_of(frame, columns=[], compare={"trend": "method.tokens"}))
+    assert "auc@" not in " ".join((*found.sentences, *found.caveats))
+    alone = answer(table_of(frame[:3], compare={"trend": "method.tokens"}))
+    assert "The slope along tokens was not tested: one point alone has no slope." in alone.caveats
 
 
 def test_slopes_that_are_not_shown_are_counted():

@@ -88,6 +88,8 @@ def test_figures_are_in_the_page_and_those_that_are_not_say_why(text):
 
 def test_no_figures_at_all_are_said_to_be_none(sources):
     assert "No figure was drawn." in render(replace(sources, drawn=Drawn()))
+    lost = render(replace(sources, drawn=Drawn(skipped={"curves-any-finding": "why not"})))
+    assert "ROC, precision–recall and calibration: any finding (why not)" in lost
 
 
 def test_simulated_is_said_at_the_top_and_in_the_answer(text):

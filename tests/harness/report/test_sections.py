@@ -152,10 +152,13 @@ def test_risk_is_calibrated_by_year(sources, tmp_path):
     group = {"n": 9, "events": 1, "at_risk": 5, "predicted": 0.2, "observed": 0.1, "low": None, "high": None}
     whole = {**group, "expected_over_observed": 2.0, "groups": [group, {**group, "observed": None}]}
     path = tmp_path / "details.json"
-    path.write_text(json.dumps({"calibration": [{**whole, "year": 1}, {**whole, "year": 2}], "left_out": {}}))
+    none, short = ({**whole, "observed": observed, "expected_over_observed": None} for observed in (0.0, None))
+    years = [{**each, "year": year} for year, each in enumerate((whole, none, short), 1)]
+    path.write_text(json.dumps({"calibration": years, "left_out": {}}))
     found = looked_into(replace(sources, files=lambda cell, name: path))[0].cells[0]
-    assert [curve.title for curve in found.curves] == ["within 1 year", "within 2 years"]
+    assert [curve.title for curve in found.curves] == ["within 1 year", "within 2 years", "within 3 years"]
     assert "2.00" in found.curves[0].said and len(found.curves[0].bins) == 1
+    assert [curve.said for curve in found.curves[1:]] == ["No event was observed.", "The follow-up ends before."]
 
 
 def test_an_image_store_helper_writes_what_stages_write(tmp_path):

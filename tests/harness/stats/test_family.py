@@ -35,7 +35,10 @@ def test_arms_that_differ_in_more_than_the_method_are_refused(what, words):
 def test_what_is_not_known_is_not_equal():
     found = refusals(arm("ours", {"code": None}), arm("clip", {"code": None}))
     assert [(r.what, r.words) for r in found] == [("code", "the code version of ours or clip is not known")]
-    assert [r.what for r in refusals(Arm("ours", [{}]), Arm("clip", [{}]))] == ["patients", "splits", "code", "budget"]
+    assert all(r.unknown for r in found)
+    nothing = refusals(Arm("ours", [{}]), Arm("clip", [{}]))
+    assert [r.what for r in nothing] == ["patients", "splits", "code", "budget"]
+    assert nothing[0].words == "the test patients of ours or clip are not known"
 
 
 def test_a_refused_comparison_is_not_computed():

@@ -35,6 +35,8 @@ def test_it_is_the_percentile_interval_of_the_differences():
 )
 def test_p_and_interval_do_not_contradict_each_other(draws, level):
     found = from_draws(0.1, np.array(draws), level=level)
+    if found.p < 1 - level - 1e-9:
+        assert found.low > 0 or found.high < 0, "no mark beside an interval that holds zero"
     if found.low > 0 or found.high < 0:
         assert found.p <= (1 - level) + 4 / (len(draws) + 1)  # one draw either side of the quantile
     else:
@@ -66,6 +68,15 @@ def test_undefined_draws_are_left_out_on_both_sides():
     found = paired(0.6, 0.5, one, two)
     assert (found.p, found.interval) == (whole.p, whole.interval)
     assert found.note == "10 of 200 draws leave the metric undefined and are left out"
+
+
+def test_half_of_the_draws_are_a_sample_and_fewer_are_none():
+    draws = np.linspace(-1, 1, 100)
+    draws[:50] = np.nan
+    assert from_draws(0.5, draws).note == "50 of 100 draws leave the metric undefined and are left out"
+    draws[50] = np.inf
+    with pytest.raises(DataError, match="49 of 100 bootstrap draws are defined: too few"):
+        from_draws(0.5, draws)
 
 
 def test_what_cannot_be_compared_is_refused():
