@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -166,7 +167,7 @@ class Entry:
     quoted: str | None = None
     quoted_interval: str = ""
 
-    @property
+    @cached_property
     def done(self) -> tuple[CellRef, ...]:
         """The cells that the mean is over."""
         return tuple(c for c in self.cells if c.status == "done")

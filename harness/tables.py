@@ -11,6 +11,7 @@ import pandas as pd
 
 from harness.contrasts import CompareOptions, with_contrasts
 from harness.entries import COUNTS, CellRef, Entry, cell_refs, make_entry, make_fact
+from harness.stale_code import with_stale_code
 from harness.table_model import Column, ComparisonTable, Row, Span, Spec, TableSpec
 from harness.trends import trends
 from harness.wording import (
@@ -77,7 +78,7 @@ def build_table(
     below = _baseline_rows(baselines, spec, column_keys, coordinates) if baselines is not None else []
     options = CompareOptions(**(spec.compare or {}))
     rows = with_contrasts(_with_best(rows, spec.metric), spec, options)
-    (rows, below), footnotes, common = _with_footnotes(rows, below)
+    (rows, below), footnotes, common = _with_footnotes(with_stale_code(rows), below)
     rows, below = ([_with_facts(row, spec) for row in part] for part in (rows, below))
     across = zip(*(row.entries for row in (*rows, *below)))
     columns = tuple(_column(spec, key, entries) for key, entries in zip(column_keys, across))

@@ -13,7 +13,7 @@ COLUMN, PAGE = 3.4, 7.0
 """Width of one column of a paper, and of two [inches]."""
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7A4A12")
-"""Okabe and Ito (2008), apart for colour-blind readers; a brown in place of their yellow, which white paper swallows."""
+"""Okabe and Ito (2008), apart for colour-blind readers; a brown for their yellow, which white paper swallows."""
 STROKES: tuple[Any, ...] = (
     "-",
     (0, (5, 1.6)),

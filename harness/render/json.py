@@ -13,7 +13,7 @@ from harness.table_model import ComparisonTable, Entry, Row
 
 
 def render(table: ComparisonTable) -> str:
-    """One object: ``spec``, ``caption``, ``columns``, ``rows`` (those without images and published ones too)."""
+    """One object: ``spec``, ``caption``, ``columns``, ``rows`` (also published ones, and those without image)."""
     said = caption(table)
     spec = table.spec
     whole = {
@@ -33,9 +33,10 @@ def render(table: ComparisonTable) -> str:
             {"where": t.where, "slope": t.found and dataclasses.asdict(t.found), "p_adjusted": t.p, "why": t.refused}
             for t in table.trends
         ],
-        "rows": [_row(row) for rows in table.parts for row in rows],
     }
-    return json.dumps(_plain(whole), indent=1, ensure_ascii=False) + "\n"
+    head = json.dumps(_plain(whole), indent=1, ensure_ascii=False).removesuffix("\n}")
+    rows = [json.dumps(_plain(_row(row)), ensure_ascii=False) for rows in table.parts for row in rows]
+    return head + ',\n "rows": [\n  ' + ",\n  ".join(rows) + "\n ]\n}\n"
 
 
 def _row(row: Row) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -70,14 +72,13 @@ def test_a_measure_is_no_metric_and_no_coordinate():
         build_table(frame, None, spec(rows=["reports"], columns=["task"], metric="reports/omitted"))
     table = build_table(frame, None, asked)
     assert build_table(frame.drop(columns="measures"), None, spec(**{**vars(asked), "beside": ()})).rows == tuple(
-        type(row)(**{**vars(row), "facts": (), "entries": tuple(map(_bare, row.entries))}) for row in table.rows
+        replace(row, facts=(), entries=tuple(map(_bare, row.entries))) for row in table.rows
     )
 
 
 def _bare(found):
     """An entry without its cells' measures."""
-    cells = tuple(type(c)(**{**vars(c), "measures": {}}) for c in found.cells)
-    return type(found)(**{**vars(found), "cells": cells})
+    return replace(found, cells=tuple(replace(cell, measures={}) for cell in found.cells))
 
 
 def test_side_columns_have_their_stage_above_and_their_short_name_below():

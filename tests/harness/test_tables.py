@@ -209,6 +209,19 @@ def test_no_interval_where_it_would_not_be_one(draws, counts, said):
     assert table.footnotes == (("a", f"no interval: {said}"),)
 
 
+def test_cells_of_another_version_of_the_code_have_a_sign_and_keep_their_number():
+    frame = grid(tokens=(4, 8, 16), tasks=("mass",), fractions=(1.0,), seeds=(0, 1))
+    older = (frame["method.tokens"] == 8) & (frame["seed"] == 1)
+    frame["shared"] = [{"code": "old" if is_older else "new"} for is_older in older]
+    table = build_table(frame, None, spec())
+    (note,) = table.footnotes
+    assert note == ("a", "seed 1 made by another version of the code than most cells")
+    signed = [row.entries[0] for row in table.rows if row.entries[0].footnotes]
+    assert [e.footnotes for e in signed] == [("a",)] and signed[0].mean is not None
+    frame["shared"] = [{"code": "old"} if is_older else {} for is_older in older]
+    assert build_table(frame, None, spec()).footnotes == ()
+
+
 def test_what_every_entry_would_note_is_said_once():
     frame = grid()
     frame["draws"] = None
