@@ -174,14 +174,17 @@ class TrainConfig(Section):
 
 
 class FineTuneConfig(Section):
-    """Training on end to end, of protocol ``finetune``; the same for all arms, and every default is ours."""
+    """Training on end to end, of protocol ``finetune`` and ``risk.embeddings: finetuned``; the same for all arms.
+
+    Every default is ours.
+    """
 
     lrs: list[float] = Field(
         default=[3e-5, 1e-4, 3e-4], min_length=1, description="peak learning rates; the lowest validation loss chooses"
     )
     epochs: int = Field(10, ge=1, description="at most, of each learning rate")
     min_steps: int = Field(200, ge=0, description="optimiser steps: more epochs where there is little data")
-    batch_size: int = Field(18, ge=2, description="breasts; each has up to two images")
+    batch_size: int = Field(18, ge=2, description="breasts of two images; of risk, exams of four")
     patience: int = Field(3, ge=0, description="epochs without a lower validation loss, then it ends; 0: it does not")
     weight_decay: float = Field(1e-4, ge=0)
     warmup_epochs: float = Field(1.0, ge=0, description="linear warm-up, then cosine")
@@ -201,6 +204,9 @@ class ZeroShotConfig(Section):
 class RiskConfig(Section):
     """Protocol ``risk``: what the features of an exam say of the years to come. Every default is ours."""
 
+    embeddings: Literal["frozen", "finetuned"] = Field(
+        "frozen", description="as pretrained, or trained on together with the hazard layer (eval.finetune)"
+    )
     model: Literal["hazard", "cox"] = Field("hazard", description="Mirai's additive-hazard layer, or Cox's model")
     fuse: Literal["mean", "max", "mean_max", "mean_difference"] = Field(
         "mean", description="how an exam's features come from those of its breasts"

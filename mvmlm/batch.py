@@ -12,7 +12,7 @@ from mvmlm.data.pixels import WHITE
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch of ``B`` breasts with ``V`` views each (0: CC, 1: MLO).
+    """A batch of ``B`` breasts with ``V`` views each (0: CC, 1: MLO); or of other rows, such as exams of four views.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Batch:
     text_id : Tensor, shape (B,), int64, optional
         Equal numbers mean the same report: one text, or wordings of one record.
     labels : Tensor, shape (B,), float32, optional
-        The task's label in {0, 1}, NaN where unknown.
+        The task's label in {0, 1}, NaN where unknown; or whatever else a fine-tuning reads of a row, shape (B, …).
     """
 
     images: Tensor | None

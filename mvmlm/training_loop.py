@@ -82,7 +82,7 @@ class Loop:
         order = self.data.shuffled(
             self.config.batch_size, seed=self.seed, epoch=epoch, world_size=self.group.size
         )
-        drawn = chances(len(self.data), seed=self.seed, epoch=epoch)
+        drawn = chances(len(self.data), seed=self.seed, epoch=epoch, views=len(self.data.columns))
         while self.done < self.steps:
             batches = self._batches(order[self.done :], drawn, epoch)
             try:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.stages.base import Context, Stage
 from harness.stages.dataset import split_slice
-from harness.stages.finetune import fine_tunes
+from harness.stages.finetune import RISK, fine_tunes
 from harness.stages.text_features import compares_texts
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 OF_OTHER_STAGES = {"representation", "finetune", "zero_shot", "risk"}
 OF_PROBES = {"folds", "strengths"}
 OF_TRAININGS = OF_PROBES | {"fraction"}
-RISK = "risk"
+EMBEDDINGS = {"embeddings"}
+"""Of ``risk``: the stage that it stands on says it."""
 OF_RISK_ROWS = {"metadata": {"model", "mask"}, "text": {"model"}, "majority": {"model", "fuse", "mask"}}
 """Settings of ``risk`` that a row without image does not read: metadata is always Cox, text the hazard layer."""
 
@@ -31,15 +32,15 @@ class EvaluateStage(Stage):
     """
 
     name = "evaluate"
-    version = 2
+    version = 3
 
     def config(self, cell: CellConfig, facts: Facts) -> dict:
         if compares_texts(cell):
             said = _slice(cell, OF_OTHER_STAGES | OF_TRAININGS)
             return {name: said[name] for name in ("eval", "split")}
-        said = _slice(cell, OF_OTHER_STAGES | (OF_PROBES if fine_tunes(cell) else set()))
+        said = _slice(cell, OF_OTHER_STAGES | _of_probes_alone(cell))
         if cell.eval.protocol == RISK:
-            said["eval"] |= cell.eval.risk.model_dump(mode="json")
+            said["eval"] |= cell.eval.risk.model_dump(mode="json", exclude=EMBEDDINGS)
         return said
 
     def inputs(self, cell: CellConfig, facts: Facts) -> tuple[str, ...]:
@@ -59,7 +60,7 @@ class EvaluateStage(Stage):
 class BaselineStage(EvaluateStage):
     """The same stage for a row that needs no image: it reads the exam table, and ``text`` the reports."""
 
-    version = 3
+    version = 4
 
     def __init__(self, baseline: str) -> None:
         self.baseline = baseline
@@ -67,7 +68,7 @@ class BaselineStage(EvaluateStage):
     def config(self, cell: CellConfig, facts: Facts) -> dict:
         said = {**_slice(cell, OF_OTHER_STAGES | {"protocol"}), "baseline": self.baseline}
         if cell.eval.protocol == RISK:
-            said["eval"] |= cell.eval.risk.model_dump(mode="json", exclude=OF_RISK_ROWS[self.baseline])
+            said["eval"] |= cell.eval.risk.model_dump(mode="json", exclude=EMBEDDINGS | OF_RISK_ROWS[self.baseline])
         return said
 
     def inputs(self, cell: CellConfig, facts: Facts) -> tuple[str, ...]:
@@ -75,6 +76,13 @@ class BaselineStage(EvaluateStage):
 
     def kind(self, cell: CellConfig, facts: Facts) -> str:
         return f"{Stage.kind(self, cell, facts)} {self.baseline}"
+
+
+def _of_probes_alone(cell: CellConfig) -> set[str]:
+    """Settings of a probe that the cell does not read: Cox's strength on tuned features is chosen, by no folds."""
+    if not fine_tunes(cell):
+        return set()
+    return OF_PROBES - ({"strengths"} if cell.eval.protocol == RISK and cell.eval.risk.model == "cox" else set())
 
 
 def _slice(cell: CellConfig, unread: set[str]) -> dict:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from harness.facts import Facts
 
 
+FEATURES = "features.npy"
+
+
 class FeaturesStage(Stage):
     """Reads ``eval.representation``, the trained weights and the image store."""
 
@@ -39,6 +42,6 @@ class FeaturesStage(Stage):
         features = image_features(
             method, store, np.arange(len(store)), representation=context.config["representation"]
         )
-        np.save(context.out / "features.npy", features)
+        np.save(context.out / FEATURES, features)
         carry_licence(context.inputs["images"], context.out)
         return {"images": len(features), "width": int(features.shape[1])}

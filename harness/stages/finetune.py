@@ -1,5 +1,6 @@
-"""Stage ``finetune``: a trained method trained on, end to end, on the labels of one task; it scores the test breasts.
+"""Stage ``finetune``: a trained method trained on, end to end, on the labels of one task.
 
+It scores the test breasts or, of risk, leaves the tuned features of all images and the hazard layer trained with them.
 Scores and labels meet in stage ``evaluate``: this one reads no label of a test breast.
 """
 
@@ -15,12 +16,15 @@ if TYPE_CHECKING:
     from harness.config import CellConfig
     from harness.facts import Facts
 
-PROTOCOL = "finetune"
+PROTOCOL, RISK = "finetune", "risk"
 SCORES, DETAILS = "scores.parquet", "details.json"
 
 
 class FineTuneStage(Stage):
     """Reads ``eval.finetune``, the task, the fraction, the representation, the seed, the split, the trained weights.
+
+    Of risk, also what makes an exam's outcome and the layer: the additive-hazard layer is trained whatever model of
+    ``eval.risk.model`` reads the features.
 
     A method whose pretraining is its labels is fine-tuned from its own initial weights instead, so that it is trained
     on them once, as every other: what stands for its pretraining in the key is then its ``method`` section.
@@ -35,6 +39,8 @@ class FineTuneStage(Stage):
             "seed": cell.seed,
             "split": split_slice(cell),
         }
+        if cell.eval.protocol == RISK:
+            said["risk"] = cell.eval.risk.model_dump(mode="json", exclude={"embeddings", "model"})
         uses = facts.uses(cell.method.name)
         if "labels" in uses:
             said["method"] = facts.method_options(cell.method.model_dump(mode="json"))
@@ -50,7 +56,8 @@ class FineTuneStage(Stage):
 
     def kind(self, cell: CellConfig, facts: Facts) -> str:
         tuned = cell.eval.finetune
-        return f"{super().kind(cell, facts)} {network(cell)} {len(tuned.lrs)} × {tuned.epochs} epochs"
+        to = f" {RISK}" if cell.eval.protocol == RISK else ""
+        return f"{super().kind(cell, facts)} {network(cell)} {len(tuned.lrs)} × {tuned.epochs} epochs{to}"
 
     def runtime(self, cell: CellConfig) -> dict:
         return {"workers": cell.train.workers}
@@ -63,7 +70,9 @@ class FineTuneStage(Stage):
 
 def fine_tunes(cell: CellConfig) -> bool:
     """Whether a cell's protocol judges a fine-tuned network, and not frozen features."""
-    return cell.eval.protocol == PROTOCOL
+    return cell.eval.protocol == PROTOCOL or (
+        cell.eval.protocol == RISK and cell.eval.risk.embeddings == "finetuned"
+    )
 
 
 def _searches_method(cell: CellConfig) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.stages.base import Context
+from harness.stages.features import FEATURES
 from harness.stages.finetune import DETAILS, SCORES
 from harness.stats.delong import components, write_components
 
@@ -29,7 +30,6 @@ def score(context: Context) -> dict:
     from mvmlm.data.splits import with_split
     from mvmlm.evaluation.protocols import PROTOCOLS
     from mvmlm.evaluation.tasks import TASKS
-    from mvmlm.evaluation.text_set import TextSet
 
     config = context.config
     said = dict(config["eval"])
@@ -40,10 +40,9 @@ def score(context: Context) -> dict:
         told = {"texts": first_texts(context.inputs["reports"])} if "reports" in context.inputs else {}
         result = _baselines(task)[config["baseline"]](breasts, task, **asked, options=said, **told)
     else:
-        compared = context.inputs.get("text_features")
-        words = {"texts": TextSet.read(compared)} if compared else {}
         run = PROTOCOLS.get(said.pop("protocol"))
-        result = run(_judged(context.inputs, breasts), breasts, task, **asked, options=said, **words)
+        told = _beside(context.inputs, task)
+        result = run(_judged(context.inputs, breasts, task), breasts, task, **asked, options=said, **told)
         if "finetune" in context.inputs:
             told = json.loads((context.inputs["finetune"] / DETAILS).read_text())
             result = replace(result, details={**result.details, "finetune": told})
@@ -80,14 +79,28 @@ def _keep_components(result: Evaluation, task: Task, folder: Path) -> None:
         write_components(folder / "components.npy", task.level, found)
 
 
-def _judged(inputs: dict[str, Path], breasts: pd.DataFrame) -> np.ndarray:
-    """Frozen features of each breast, or its score by a fine-tuned network, shape (n_breasts, D).
+def _beside(inputs: dict[str, Path], task: Task) -> dict[str, object]:
+    """What the protocol is given beside features: the texts, or the layer that was trained with the encoder."""
+    if "text_features" in inputs:
+        from mvmlm.evaluation.text_set import TextSet
+
+        return {"texts": TextSet.read(inputs["text_features"])}
+    if "finetune" in inputs and task.kind == "risk":
+        from mvmlm.evaluation.risk.tuned import TunedLayer
+
+        return {"tuned": TunedLayer.read(inputs["finetune"])}
+    return {}
+
+
+def _judged(inputs: dict[str, Path], breasts: pd.DataFrame, task: Task) -> np.ndarray:
+    """Features of each breast, frozen or tuned to risk, or its score by a fine-tuned network, shape (n_breasts, D).
 
     Those of its two views, shape (n_breasts, 2, D), where they are compared with texts.
     """
-    if "finetune" in inputs:
+    if "finetune" in inputs and task.kind != "risk":
         return breast_scores(inputs["finetune"], breasts)
-    features = np.load(inputs["features"] / "features.npy", mmap_mode="r")
+    folder = inputs["finetune"] if "finetune" in inputs else inputs["features"]
+    features = np.load(folder / FEATURES, mmap_mode="r")
     return view_features(features, breasts) if "text_features" in inputs else breast_features(features, breasts)
 
 

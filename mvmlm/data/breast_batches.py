@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import blake2b
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -41,11 +41,18 @@ class BreastData:
         what other breasts there are plays no part.
     text_groups : ndarray, shape (rows of text,), int64, optional
         Texts of one number count as the same report, see `report_groups`; by default only equal texts do.
-    labels : ndarray, shape (n,), float32, optional
+    labels : ndarray, shape (n,) or (n, …), float32, optional
         NaN is unknown.
     texts : int
         With 2, a batch brings the next text of each breast too, as ``other_text``.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Those of ``breasts`` that hold the views. A subclass with others has other rows, such as exams.
     """
+
+    columns: ClassVar[tuple[str, ...]] = ("cc", "mlo")
 
     def __init__(
         self,
@@ -58,7 +65,7 @@ class BreastData:
         labels: np.ndarray | None = None,
         texts: int = 1,
     ) -> None:
-        views = breasts[["cc", "mlo"]].to_numpy(np.int64)
+        views = breasts[list(self.columns)].to_numpy(np.int64)
         there = (views >= 0).any(axis=1)
         if text_ids is not None:
             text_ids = np.asarray(text_ids, np.int64)

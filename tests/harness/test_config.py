@@ -29,7 +29,8 @@ eval.finetune.weight_decay eval.finetune.warmup_epochs eval.finetune.precision e
 eval.finetune.augment.flip eval.finetune.augment.vertical_flip eval.finetune.augment.affine
 eval.finetune.augment.rotate eval.finetune.augment.shift eval.finetune.augment.scale eval.finetune.augment.shear
 eval.finetune.augment.crop eval.finetune.augment.intensity eval.finetune.augment.gamma eval.finetune.augment.erase
-eval.zero_shot.prompts eval.risk.model eval.risk.fuse eval.risk.exclude_months eval.risk.years eval.risk.mask
+eval.zero_shot.prompts eval.risk.embeddings eval.risk.model eval.risk.fuse eval.risk.exclude_months eval.risk.years
+eval.risk.mask
 resources.dataset.cpu resources.dataset.gpu resources.dataset.memory_gib resources.images.cpu resources.images.gpu
 resources.images.memory_gib resources.reports.cpu resources.reports.gpu resources.reports.memory_gib
 resources.text.cpu resources.text.gpu resources.text.memory_gib resources.pretrain.cpu resources.pretrain.gpu

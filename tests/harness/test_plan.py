@@ -349,5 +349,5 @@ def test_the_keys_of_a_reference_cell_stay(plan):
         "text": "a226275caf6db8cbabec",
         "pretrain": "cdd48c06c9a12008218c",
         "features": "fd1abf374ad0c502966b",
-        "evaluate": "51fcc7bc2a42a5971b41",
+        "evaluate": "fbf62fc21769af9339c9",
     }

@@ -25,9 +25,8 @@ WORK_UP = 60
 #: risk and detection of breast cancer», New England Journal of Medicine 356(3), 2007; the size is ours, such that
 #: density alone ranks times to cancer with a concordance of about 0.56.
 DENSITY_ODDS = {"A": 0.25, "B": 0.5, "C": 2.0, "D": 4.0}
-#: Median of a cancer's volume doubling time [days] and the spread of its logarithm: ours, at the slow end of the 80 to
-#: 188 days by age of Peer et al., «Age-dependent growth rate of primary breast cancer», Cancer 71(11), 1993.
-DOUBLING, DOUBLING_SPREAD = 200.0, 0.35
+#: Spread of the logarithm of a cancer's volume doubling time. Ours.
+DOUBLING_SPREAD = 0.35
 #: Assessments by BI-RADS category, as EMBED writes them: N negative, B benign, P probably benign, S suspicious, M
 #: malignant; A asks for more images.
 LETTERS = {1: "N", 2: "B", 3: "P", 4: "S", 5: "M"}
@@ -122,10 +121,10 @@ def _courses(options: PhantomEmbedOptions, woman: Woman, side: int, days: list[i
     made = []
     for number, finding in enumerate(findings):
         rng = stream(options, OUTCOME, woman.index, side, 1 + number)
-        result = outcome(rng, finding, DENSITY_ODDS[woman.density])
+        result = outcome(rng, finding, options.cancer_odds * DENSITY_ODDS[woman.density])
         when, doubling = (
             int(rng.random() * len(days)),
-            float(DOUBLING * np.exp(DOUBLING_SPREAD * rng.normal())),
+            float(options.doubling_days * np.exp(DOUBLING_SPREAD * rng.normal())),
         )
         if not result.cancer:
             made.append(Course(finding, result, 0, doubling))

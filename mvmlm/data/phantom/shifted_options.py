@@ -6,10 +6,10 @@ densities and rates. ``docs/phantom.md`` has the table.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-from mvmlm.data.phantom.options import SimulationOptions, within
+from mvmlm.data.phantom.options import LATER, SimulationOptions, within
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,12 @@ class PhantomEmbedOptions(SimulationOptions):
         diagnostic exam, a cancer ends them.
     follow_up_years : float
         Longest time from a woman's first exam to her last, biopsies included.
+    cancer_odds : float
+        Factor on the odds that a finding is a cancer.
+    doubling_days : float
+        Median volume doubling time of cancers. Ours is at the slow end of the 80 to 188 days by age of Peer et al.,
+        «Age-dependent growth rate of primary breast cancer», Cancer 71(11), 1993; the slower, the longer before it is
+        found a cancer can be seen.
     """
 
     exams: int = 400
@@ -48,6 +54,8 @@ class PhantomEmbedOptions(SimulationOptions):
     prevalence: float = 0.5
     exams_per_patient: float = 3.0
     follow_up_years: float = 6.0
+    cancer_odds: float = field(default=1.0, metadata=LATER)
+    doubling_days: float = field(default=200.0, metadata=LATER)
 
     layout: ClassVar[str] = "embed"
     people: ClassVar[tuple[int, ...]] = (102,)
@@ -56,3 +64,5 @@ class PhantomEmbedOptions(SimulationOptions):
         super().__post_init__()
         within("exams_per_patient", self.exams_per_patient, 1.0, 20.0)
         within("follow_up_years", self.follow_up_years, 1.0, 20.0)
+        within("cancer_odds", self.cancer_odds, 0.0, 1000.0)
+        within("doubling_days", self.doubling_days, 30.0, 3000.0)

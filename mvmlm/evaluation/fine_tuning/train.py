@@ -20,6 +20,7 @@ from mvmlm.data.augment import Augmentation
 from mvmlm.data.breast_batches import BreastData
 from mvmlm.errors import ConfigError, DataError, TrainingError
 from mvmlm.evaluation.fine_tuning.classifier import Classifier, mean_logit
+from mvmlm.evaluation.fine_tuning.image_side import ImageSide
 from mvmlm.evaluation.fine_tuning.parts import counts, granted_breasts, parts, scored_breasts
 from mvmlm.evaluation.protocols import as_options
 from mvmlm.evaluation.tasks import Task
@@ -41,7 +42,7 @@ class FineTuneOptions:
     epochs, min_steps : int
         Passes over the training part at most; more of them where these would be fewer than ``min_steps`` steps.
     batch_size : int
-        Breasts.
+        Breasts; exams where these are trained on.
     patience : int
         Epochs without a lower validation loss after which a training ends; the weights of the lowest are kept. 0:
         those of the last epoch. Patience and warm-up stretch with the epochs where ``min_steps`` asks for more.
@@ -152,7 +153,7 @@ def fine_tune(
     granted, test = granted_breasts(breasts, task, fraction, seed), scored_breasts(breasts, task)
     training, validation = parts(granted, options.val_share, seed)
     start, trained = _classifier(method, store, representation, len(task.classes), seed)
-    best, runs = _Trainings(
+    best, runs = Trainings(
         start,
         _labelled(store, training),
         _labelled(store, validation) if len(validation) else None,
@@ -200,10 +201,10 @@ def _classifier(
 
 
 @dataclass(frozen=True, eq=False)
-class _Trainings:
+class Trainings:
     """The trainings of one cell, one a learning rate; ``validation`` is None where there is no such part."""
 
-    start: Classifier
+    start: ImageSide
     training: BreastData
     validation: BreastData | None
     options: FineTuneOptions
@@ -213,7 +214,7 @@ class _Trainings:
     on_epoch: Callable[[dict], None] | None
     device: str
 
-    def best(self) -> tuple[Classifier, list[dict]]:
+    def best(self) -> tuple[ImageSide, list[dict]]:
         """The network of the chosen learning rate, and a record of each, ``chosen`` in that one's."""
         rates = self.options.lrs
         rates = rates if self.validation else (rates[len(rates) // 2],)
@@ -235,7 +236,7 @@ class _Trainings:
         chosen["chosen"] = True
         return best, records
 
-    def _train(self, network: Classifier, lr: float, number: int, of: int) -> dict:
+    def _train(self, network: ImageSide, lr: float, number: int, of: int) -> dict:
         config = self.options.training(lr, len(self.training.order(self.options.batch_size, None)), self.workers)
         if self.validation is None:
             config = replace(config, patience=0)

@@ -1,4 +1,4 @@
-"""Risk: time to cancer from frozen features, and the metrics of it. Importing this package registers the protocol."""
+"""Risk: time to cancer from features, and the metrics of it. Importing this package registers the protocol."""
 
 from mvmlm.evaluation.risk import protocol
 

@@ -63,18 +63,43 @@ def select_risk_cohort(
     """
     exams = risk_exams(breasts, exclude_months)
     table, dropped = exams.table, dict(exams.dropped)
-    imaged = table.index.isin(breasts["exam_id"][seen].astype(str))
+    imaged = _imaged(table, breasts, seen)
     for split in ("train", "test"):
         if lost := int(((table["split"] == split) & ~imaged).sum()):
             dropped[f"{split}: no usable standard view"] = lost
     table = table[imaged]
-    training = (breasts["split"] == "train").fillna(False).to_numpy(dtype=bool)
-    granted = label_fraction(breasts[training], breasts["event"][training], fraction, seed)
-    train = table[(table["split"] == "train") & table["patient_id"].isin(granted)]
+    train = _granted(table[table["split"] == "train"], breasts, years, fraction, seed)
     cohort = RiskCohort(train, table[table["split"] == "test"], dropped)
-    _require(cohort.train_follow, years, f"training set (fraction {fraction:g})", "raise eval.fraction")
     _require(cohort.test_follow, years, "test set", "enlarge the test set")
     return cohort
+
+
+def granted_exams(
+    breasts: pd.DataFrame, seen: np.ndarray, *, exclude_months: float, years: int, fraction: float, seed: int
+) -> pd.DataFrame:
+    """`RiskCohort.train` of `select_risk_cohort`, for what is trained: nothing of a test breast is looked at."""
+    training = _training(breasts)
+    table = risk_exams(breasts[training], exclude_months).table
+    return _granted(table[_imaged(table, breasts, seen & training)], breasts, years, fraction, seed)
+
+
+def _training(breasts: pd.DataFrame) -> np.ndarray:
+    return (breasts["split"] == "train").fillna(False).to_numpy(dtype=bool)
+
+
+def _imaged(table: pd.DataFrame, breasts: pd.DataFrame, seen: np.ndarray) -> np.ndarray:
+    """Exams of which a breast is seen, shape (n_exams,), bool."""
+    return table.index.isin(breasts["exam_id"][seen].astype(str))
+
+
+def _granted(exams: pd.DataFrame, breasts: pd.DataFrame, years: int, fraction: float, seed: int) -> pd.DataFrame:
+    """Training exams of the patients that the fraction grants."""
+    training = _training(breasts)
+    granted = label_fraction(breasts[training], breasts["event"][training], fraction, seed)
+    train = exams[exams["patient_id"].isin(granted)]
+    follow = FollowUp(train["years"].to_numpy(), train["event"].to_numpy())
+    _require(follow, years, f"training set (fraction {fraction:g})", "raise eval.fraction")
+    return train
 
 
 def _require(follow: FollowUp, years: int, what: str, remedy: str) -> None:

@@ -1,4 +1,4 @@
-"""The additive-hazard layer of Mirai on frozen features: risk that can only rise with the years.
+"""The additive-hazard layer of Mirai: risk that can only rise with the years; and its fit to frozen features.
 
 Yala et al., «Toward robust mammography-based models for breast cancer risk», Science Translational Medicine 13(578),
 2021.
@@ -67,7 +67,7 @@ def fit_hazard(
     if len(features) < features.shape[1]:  # the solution is a combination of the rows
         basis, _ = np.linalg.qr(features.T)
         features = features @ basis
-    point = np.concatenate([np.zeros(features.shape[1] * (1 + years)), _start(follow, years)])
+    point = np.concatenate([np.zeros(features.shape[1] * (1 + years)), starting_intercepts(follow, years)])
     layers = []
     for strength in strengths:
         loss = partial(_loss, features=features, said=said, strength=strength)
@@ -83,7 +83,7 @@ def _logits(forms: np.ndarray) -> np.ndarray:
     return forms[:, :1] + np.cumsum(np.maximum(forms[:, 1:], 0), axis=1)
 
 
-def _start(follow: FollowUp, years: int) -> np.ndarray:
+def starting_intercepts(follow: FollowUp, years: int) -> np.ndarray:
     """Intercepts that give everybody the Kaplan–Meier risk of each year, shape (1 + years,)."""
     from scipy.special import logit
 

@@ -1,4 +1,4 @@
-"""Protocol ``risk``: what frozen features tell of a cancer in the years to come."""
+"""Protocol ``risk``: what features, frozen or tuned to it, tell of a cancer in the years to come."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from mvmlm.evaluation.risk.hazard import fit_hazard
 from mvmlm.evaluation.risk.options import RiskOptions
 from mvmlm.evaluation.risk.scoring import score_risks
 from mvmlm.evaluation.risk.selection import Choice, Fitter, choose_and_fit
+from mvmlm.evaluation.risk.tuned import TunedLayer
 from mvmlm.evaluation.tasks import Task
 
 
@@ -32,11 +33,21 @@ def run(
     fraction: float,
     seed: int,
     options: RiskOptions | Mapping[str, Any] | None = None,
+    tuned: TunedLayer | None = None,
 ) -> Evaluation:
-    """A risk model on frozen, standardised features of exams; its strength chosen on folds of training patients.
+    """A risk model on standardised features of exams; its strength chosen on folds of training patients.
+
+    Of an encoder that was trained on these women's outcomes, ``hazard`` is the layer that was trained with it, and
+    Cox's model is fitted as to frozen features, but for its strength: folds of women whom the encoder knows would
+    choose too weak a one, so it is chosen on the women who chose the encoder's epoch.
 
     Test exams are scored once, by a model that is finished before they are looked at. Parameters are those of
     `protocols.Protocol`; ``seed`` draws the label fraction and the folds.
+
+    Parameters
+    ----------
+    tuned : TunedLayer, optional
+        What came with ``features``, where these are of an encoder that was tuned to risk.
 
     Raises
     ------
@@ -53,20 +64,26 @@ def run(
         raise DataError(f"features have shape {features.shape}, the breast table {len(breasts)} rows")
     seen = _has_features(features, breasts)
     cohort = select(breasts, seen, options, fraction, seed)
-    mine, whose = np.where(seen[:, None], features, np.nan).astype(np.float64), partial(exam_features, breasts=breasts)
-    train, test = (whose(mine, exams=part.index, rule=options.fuse) for part in (cohort.train, cohort.test))
-    choice, risks = fit_and_predict(train, test, cohort, options, seed)
+    mine = np.where(seen[:, None], features, np.nan).astype(np.float64)
+    train, test = (exam_features(mine, breasts, part.index, options.fuse) for part in (cohort.train, cohort.test))
+    if tuned is not None and options.model == "hazard":
+        risks, told = tuned.risks(test), {**_settings(options), "layer": "trained with the encoder"}
+    else:
+        held = None if tuned is None else cohort.train["patient_id"].astype(str).isin(tuned.validation).to_numpy()
+        choice, risks = fit_and_predict(train, test, cohort, options, seed, held)
+        told = model_details(options, choice)
     return score_risks(
         cohort,
         risks,
         options=options,
         details={
             "protocol": "risk",
+            "embeddings": "frozen" if tuned is None else "finetuned",
             "fraction": fraction,
             "seed": seed,
             "width": train.shape[1],
             "fuse": options.fuse,
-            **model_details(options, choice),
+            **told,
         },
     )
 
@@ -79,11 +96,16 @@ def select(breasts: pd.DataFrame, seen: np.ndarray, options: RiskOptions, fracti
 
 
 def fit_and_predict(
-    train: np.ndarray, test: np.ndarray, cohort: RiskCohort, options: RiskOptions, seed: int
+    train: np.ndarray,
+    test: np.ndarray,
+    cohort: RiskCohort,
+    options: RiskOptions,
+    seed: int,
+    held: np.ndarray | None = None,
 ) -> tuple[Choice, np.ndarray]:
     """Standardise, choose the strength, fit; then the risks of the test exams, shape (n_test, years).
 
-    Linear algebra is held to ``options.threads``, as for a probe.
+    Linear algebra is held to ``options.threads``, as for a probe; ``held`` is that of `selection.choose_and_fit`.
     """
     from threadpoolctl import threadpool_limits
 
@@ -92,7 +114,7 @@ def fit_and_predict(
     mask = options.mask if options.model == "hazard" else "ipcw"
     patients = cohort.train["patient_id"].to_numpy().astype(str)
     with threadpool_limits(options.threads):
-        choice = choose_and_fit(_fitter(options), train, cohort.train_follow, patients, options, mask, seed)
+        choice = choose_and_fit(_fitter(options), train, cohort.train_follow, patients, options, mask, seed, held)
         return choice, choice.model.risks(test)
 
 
@@ -105,8 +127,12 @@ def _fitter(options: RiskOptions) -> Fitter:
 
 def model_details(options: RiskOptions, choice: Choice) -> dict[str, Any]:
     """What a reader wants to know of the model, as plain JSON."""
+    return {**_settings(options), **choice.details()}
+
+
+def _settings(options: RiskOptions) -> dict[str, Any]:
     said = {"model": options.model, "exclude_months": options.exclude_months, "years": options.years}
-    return {**said, **({"mask": options.mask} if options.model == "hazard" else {}), **choice.details()}
+    return {**said, **({"mask": options.mask} if options.model == "hazard" else {})}
 
 
 def require_follow_up(task: Task) -> None:

@@ -1,4 +1,4 @@
-"""Strength of a penalty, chosen on folds of training patients by what a held-out fold thinks of the probabilities."""
+"""Strength of a penalty, chosen on held-out training patients by what they think of the probabilities."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class Choice:
     Attributes
     ----------
     chosen_by : str
-        ``cross-validation``; ``given`` where there was one candidate; ``default`` where there are too few patients
-        with or without an event.
+        ``cross-validation``; ``validation`` where one set of patients was held out; ``given`` where there was one
+        candidate; ``default`` where there are too few patients with or without an event.
     cv_loss : dict
-        Strength to log loss, the mean over folds; empty where nothing was chosen.
+        Strength to log loss on who was held out, the mean over folds; empty where nothing was chosen.
     """
 
     model: RiskModel
@@ -76,6 +76,7 @@ def choose_and_fit(
     options: RiskOptions,
     mask: str,
     seed: int,
+    held: np.ndarray | None = None,
 ) -> Choice:
     """Fit on all rows at the strength with the lowest held-out log loss; equal losses go to the stronger.
 
@@ -91,44 +92,58 @@ def choose_and_fit(
         Of `targets.targets`, by which folds are judged.
     seed : int
         Draws the folds.
+    held : ndarray, shape (n,), bool, optional
+        Rows that choose, in place of folds.
 
     Raises
     ------
     DataError
         If no fit is found at the chosen strength.
     """
-    losses, folds = _cross_validate(fitter, features, follow, patients, options, mask, seed)
+    if len(options.strengths) == 1:
+        judges = []
+    elif held is None:
+        judges = _folds(follow, patients, options, seed)
+    else:
+        judges = [held] if held.any() else []
+    losses, folds = _judge(fitter, features, follow, options, mask, judges)
     if len(options.strengths) == 1:
         strength, chosen_by = options.strengths[0], "given"
     elif not losses:
         strength, chosen_by = DEFAULT_STRENGTH, "default"
     else:
-        strength, chosen_by = min(losses, key=losses.__getitem__), "cross-validation"
+        strength = min(losses, key=losses.__getitem__)
+        chosen_by = "cross-validation" if held is None else "validation"
     model = fitter.final(features, follow, strength)
     if model is None:
         raise DataError(f"model {options.model} does not converge at strength {strength:g}: add larger eval.strengths")
     return Choice(model, strength, chosen_by, losses, folds)
 
 
-def _cross_validate(
+def _folds(follow: FollowUp, patients: np.ndarray, options: RiskOptions, seed: int) -> list[np.ndarray]:
+    """Rows of each fold, bool (n,); none where there are too few patients to choose by."""
+    with_event = len(np.unique(patients[follow.events]))
+    folds = min(options.folds, with_event, len(np.unique(patients)) - with_event)
+    if folds < 2:
+        return []
+    fold = patient_folds(patients, follow.events, folds, seed)
+    return [fold == number for number in range(folds)]
+
+
+def _judge(
     fitter: Fitter,
     features: np.ndarray,
     follow: FollowUp,
-    patients: np.ndarray,
     options: RiskOptions,
     mask: str,
-    seed: int,
+    judges: Sequence[np.ndarray],
 ) -> tuple[dict[float, float], int]:
-    """Mean held-out loss of each strength, and the number of folds (0 where there is nothing to choose by)."""
-    with_event = len(np.unique(patients[follow.events]))
-    folds = min(options.folds, with_event, len(np.unique(patients)) - with_event)
-    if folds < 2 or len(options.strengths) == 1:
+    """Mean loss of each strength on rows that were held out, and how many such sets said something."""
+    if not judges:
         return {}, 0
     said = targets(follow, options.years, mask)
-    fold = patient_folds(patients, follow.events, folds, seed)
-    losses = np.full((folds, len(options.strengths)), np.nan)
-    for number in range(folds):
-        held = fold == number
+    losses = np.full((len(judges), len(options.strengths)), np.nan)
+    for number, held in enumerate(judges):
         held_said = said[0][held], said[1][held]
         if not held_said[1].any():
             continue

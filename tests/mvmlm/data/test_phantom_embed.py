@@ -220,6 +220,19 @@ class TestHistory:
                 ]
                 assert sizes == sorted(sizes)
 
+    def test_a_slower_cancer_is_larger_before_it_is_found_and_nothing_else_changes(self, histories):
+        slower, larger = replace(OPTIONS, doubling_days=3 * OPTIONS.doubling_days), 0
+        for patient, visits in enumerate(histories[:60]):
+            others = simulate_visits(slower, patient)
+            assert [visit.day for visit in others] == [visit.day for visit in visits]
+            for visit, other in zip(visits, others):
+                assert [call.letter for call in other.calls] == [call.letter for call in visit.calls]
+                for mine, its in zip(visit.present.values(), other.present.values()):
+                    sizes = [(np.linalg.norm(a.axes), np.linalg.norm(b.axes)) for a, b in zip(mine, its)]
+                    assert all(a <= b for a, b in sizes)
+                    larger += sum(a < b for a, b in sizes)
+        assert larger > 5
+
     def test_dense_breasts_have_more_cancers(self):
         options = replace(OPTIONS, density_shares=(0.0, 0.5, 0.0, 0.5))
         found = {"B": [], "D": []}
@@ -228,6 +241,12 @@ class TestHistory:
                 bool(cancers(simulate_visits(options, patient)))
             )
         assert np.mean(found["D"]) > np.mean(found["B"]) + 0.05
+
+    def test_higher_odds_of_cancer_leave_the_findings_alone(self, histories):
+        odds = replace(OPTIONS, cancer_odds=50.0)
+        more = [simulate_visits(odds, patient) for patient in range(60)]
+        assert sum(map(bool, map(cancers, more))) > sum(map(bool, map(cancers, histories[:60])))
+        assert [len(v[0].present[0]) for v in more] == [len(v[0].present[0]) for v in histories[:60]]
 
     def test_a_small_finding_keeps_its_place_and_loses_calcifications(self, histories):
         finding = next(

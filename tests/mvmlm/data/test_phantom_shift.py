@@ -161,7 +161,7 @@ def test_every_option_changes_the_fingerprint(kind):
     }  # fmt: skip
     changed |= {
         "vindr": {"test_share": 0.3},
-        "embed": {"exams_per_patient": 2.0, "follow_up_years": 3.0},
+        "embed": {"exams_per_patient": 2.0, "follow_up_years": 3.0, "cancer_odds": 2.0, "doubling_days": 400.0},
     }.get(kind.layout, {})
     assert set(changed) == {field.name for field in fields(kind)}
     prints = [replace(base, **{name: value}).fingerprint() for name, value in changed.items()]

@@ -54,6 +54,17 @@ def test_too_few_patients_with_an_event_get_the_default():
     assert (found.strength, found.chosen_by, found.folds) == (DEFAULT_STRENGTH, "default", 0)
 
 
+def test_rows_that_are_held_out_choose_in_place_of_folds():
+    features, follow = sample(300, 5, 2)
+    held, patients = np.arange(300) >= 200, np.arange(300)
+    found = choose_and_fit(FITTERS["cox"], features, follow, patients, OPTIONS, "ipcw", 0, held)
+    assert (found.chosen_by, found.folds) == ("validation", 1)
+    upside_down = np.where(held[:, None], -features, features)  # what is learnt of the others is wrong of them
+    assert choose_and_fit(FITTERS["cox"], upside_down, follow, patients, OPTIONS, "ipcw", 0, held).strength == 1000.0
+    nobody = choose_and_fit(FITTERS["cox"], features, follow, patients, OPTIONS, "ipcw", 0, held & False)
+    assert (nobody.strength, nobody.chosen_by) == (DEFAULT_STRENGTH, "default")
+
+
 def test_one_candidate_is_taken_as_given():
     found = choose("cox", *sample(60, 3, 4), RiskOptions(years=4, strengths=(0.5,)))
     assert (found.strength, found.chosen_by) == (0.5, "given")
