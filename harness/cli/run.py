@@ -17,6 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``run``."""
     add_ablation_arguments(parser)
     parser.add_argument("--dry-run", action="store_true", help="print the plan and do nothing")
+    parser.add_argument(
+        "--no-report", action="store_true", help="the table alone; `harness report` draws figures and page later"
+    )
     parser.add_argument("--max-concurrent", type=_count, metavar="N", help="at most N stages at once")
     parser.add_argument(
         "--address", help="an existing Ray cluster, HOST:PORT or auto (default: start one here)"
@@ -62,7 +65,8 @@ def run(args: argparse.Namespace) -> int:
         max_concurrent=args.max_concurrent,
     )
     table, paths = write_comparison(console, tracker, home, outcome.run_id)
-    paths += write_pictures(console, tracker, home, outcome.run_id, table)
+    if not args.no_report:
+        paths += write_pictures(console, tracker, home, outcome.run_id, table)
     outcome.recorder.show_table(paths)
     console.print(f"runs    python -m harness ui{f' --home {args.home}' if args.home else ''}", style="dim")
     return outcome.code

@@ -70,9 +70,7 @@ class FineTuneStage(Stage):
 
 def fine_tunes(cell: CellConfig) -> bool:
     """Whether a cell's protocol judges a fine-tuned network, and not frozen features."""
-    return cell.eval.protocol == PROTOCOL or (
-        cell.eval.protocol == RISK and cell.eval.risk.embeddings == "finetuned"
-    )
+    return cell.eval.protocol == PROTOCOL or (cell.eval.protocol == RISK and cell.eval.risk.embeddings == "finetuned")
 
 
 def _searches_method(cell: CellConfig) -> bool:

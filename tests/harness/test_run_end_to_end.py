@@ -87,7 +87,7 @@ def test_a_second_run_trains_nothing_and_adds_no_child(finished):
     experiment = tracker.experiment("micro", create=False)
     before = len(tracker.client.search_runs([experiment], "tags.`harness.role` = 'cell'"))
     cards = {p: (p / "card.json").stat().st_mtime_ns for p in harness.stages("*")}
-    said = harness.run()
+    said = harness("run", str(harness.ablation))
     assert said.returncode == 0, said.stderr
     assert {p: (p / "card.json").stat().st_mtime_ns for p in harness.stages("*")} == cards
     assert len(tracker.client.search_runs([experiment], "tags.`harness.role` = 'cell'")) == before
