@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ import pandas as pd
 
 from harness.entries import CellRef
 from harness.home import Home
-from harness.recorder import measures_of
+from harness.measures import measures_of
 from harness.shared import shared_of
 from harness.stats.delong import Components, read_components
 from harness.store import Card, Store
@@ -187,7 +187,7 @@ def cells(
         told = record.get("shared") if record["status"] == "done" else None
         row["shared"] = json.loads(told) if told else shared_of(card, row["key"]) if done else {}
         row["draws"] = _draws(store, tracker, row, metric) if done else None
-        row["components"] = _components(store, tracker, row, metric) if done else None
+        row["components"] = cache(partial(_components, store, tracker, row, metric)) if done else None
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -194,14 +194,13 @@ def difference(one: Entry, two: Entry, metric: str, options: CompareOptions) -> 
     """
     pairs = _pairs(one, two)
     test = options.test
-    has_components = all(cell.components is not None for pair in pairs for cell in pair)
     if test == "auto":
-        is_delong = metric.startswith("auc@") and has_components
+        is_delong = len(pairs) == 1 and metric.startswith("auc@") and _components(pairs)
         test = "two_way" if len(pairs) > 1 else "delong" if is_delong else "bootstrap"
     if test == "delong":
-        if not has_components:
+        if not (sides := _components(pairs)):
             raise DataError("the structural components that DeLong's test needs were not kept: take test auto")
-        return delong.compare(*([cell.components for cell in side] for side in zip(*pairs)), level=options.level)
+        return delong.compare(*sides, level=options.level)
     if any(cell.draws is None for pair in pairs for cell in pair):
         raise DataError("bootstrap draws are missing or cannot be read")
     if test == "two_way":
@@ -210,6 +209,12 @@ def difference(one: Entry, two: Entry, metric: str, options: CompareOptions) -> 
     means = (np.mean([cell.value for cell in side]) for side in zip(*pairs))
     drawn = (np.mean([cell.draws for cell in side], axis=0, dtype=np.float64) for side in zip(*pairs))
     return paired(*means, *drawn, level=options.level)
+
+
+def _components(pairs: Sequence[tuple[CellRef, CellRef]]) -> list[list[delong.Components]]:
+    """Of either side, a seed each; nothing where some were not kept."""
+    sides = [[cell.components and cell.components() for cell in side] for side in zip(*pairs)]
+    return sides if all(part is not None for side in sides for part in side) else []
 
 
 def _pairs(one: Entry, two: Entry) -> list[tuple[CellRef, CellRef]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -39,8 +39,8 @@ class CellRef:
         Bootstrap draws of the metric.
     measures : dict
         What the stages that it stands on say of themselves: ``<stage>/<name>`` to a number. No test metric is there.
-    components : Components or None
-        What DeLong's test needs of an AUC.
+    components : callable, or None
+        Gives what DeLong's test needs of an AUC, or None; it is asked only where that test is made.
     shared : dict
         What cells must have in common to be compared: the names of `harness.stats.family.SHARED` to what tells equal
         from unequal.
@@ -55,7 +55,7 @@ class CellRef:
     counts: dict[str, float] = field(default_factory=dict)
     draws: np.ndarray | None = field(default=None, compare=False, repr=False)
     measures: dict[str, float] = field(default_factory=dict)
-    components: Components | None = field(default=None, compare=False, repr=False)
+    components: Callable[[], Components | None] | None = field(default=None, compare=False, repr=False)
     shared: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 

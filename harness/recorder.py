@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
 from harness.environment import git_commit
 from harness.keys import canonical, content_key
+from harness.measures import measures_of
 from harness.plan import Plan, PlannedCell
 from harness.shared import shared_of
 from harness.stages import Node
@@ -34,32 +33,6 @@ def cell_id(planned: PlannedCell) -> str:
     """Identity of a cell: its content key and its place in the grid."""
     place = {"coordinates": planned.cell.coordinates, "baseline": planned.baseline}
     return content_key(stage="cell", version=1, config=json.loads(canonical(place)), inputs={"evaluate": planned.key})
-
-
-def measures_of(card: Callable[[str, str], Card | None], key: str) -> dict[str, float]:
-    """What the stages that a cell stands on say of themselves: ``<stage>/<name>`` to a number.
-
-    Parameters
-    ----------
-    card : callable
-        Stage and key to the published stage's card, as :meth:`harness.store.Store.card`.
-    key : str
-        Of the cell's stage ``evaluate``.
-    """
-    found: dict[str, float] = {}
-    front, seen = [("evaluate", key)], {key}
-    while front:
-        stage, at = front.pop()
-        if (said := card(stage, at)) is None:
-            continue
-        found.update({f"{stage}/{name}": v for name, v in said.summary.get("measures", {}).items() if _finite(v)})
-        front += [(name, below) for name, below in said.inputs.items() if below not in seen]
-        seen.update(said.inputs.values())
-    return dict(sorted(found.items()))
-
-
-def _finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 class Recorder:

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
 
     for run_id in chosen_runs(args, home, tracker):
-        write_comparison(console, tracker, home, run_id, Path(args.out), published_folder(args))
+        table, _ = write_comparison(console, tracker, home, run_id, Path(args.out), published_folder(args))
         if args.trace:
-            print_trace(console, comparison(tracker, home, run_id))
+            print_trace(console, table)
     return 0

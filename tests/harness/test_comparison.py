@@ -11,8 +11,9 @@ import yaml
 
 from harness.comparison import check_table, comparison
 from harness.home import Home
+from harness.measures import measures_of
 from harness.plan import Plan, build_plan
-from harness.recorder import Recorder, measures_of
+from harness.recorder import Recorder
 from harness.state import RunState
 from harness.store import Store
 from harness.tracking import Tracker

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def test_one_seed_of_an_auc_is_delongs_test_on_the_components_of_the_cells():
     scores = {t: labels * gain + rng.standard_normal(300) for t, gain in ((8, 0.5), (16, 1.5))}
     cells = frame({8: 0.6, 16: 0.85})
     kept = {t: delong.components(labels, s, patients) for t, s in scores.items()}
-    cells["components"] = [kept[t] for t in cells["method.tokens"]]
+    cells["components"] = [partial(kept.get, t) for t in cells["method.tokens"]]
     found = only(build_table(cells, None, spec()))[8].contrast.difference
     assert found == delong.compare(kept[8], kept[16]) and "DeLong" in found.test
     without = cells.drop(columns="components")

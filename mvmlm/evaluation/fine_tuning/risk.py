@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
-import torch
 
 from mvmlm.data.breast_batches import BreastData
 from mvmlm.data.splits import has_standard_view
 from mvmlm.evaluation.fine_tuning.exam_network import SIDES, ExamNetwork
 from mvmlm.evaluation.fine_tuning.parts import parts
-from mvmlm.evaluation.fine_tuning.train import FineTuneOptions, Trainings
+from mvmlm.evaluation.fine_tuning.train import FineTuneOptions, Trainings, choices, started
 from mvmlm.evaluation.protocols import as_options
 from mvmlm.evaluation.risk.cohort import granted_exams
 from mvmlm.evaluation.risk.hazard import starting_intercepts
@@ -28,7 +27,7 @@ from mvmlm.evaluation.risk.survival import FollowUp
 from mvmlm.evaluation.risk.targets import targets
 from mvmlm.evaluation.risk.tuned import TunedLayer
 from mvmlm.features import image_features
-from mvmlm.methods import Method, Shapes
+from mvmlm.methods import Method
 
 if TYPE_CHECKING:
     from mvmlm.data.image_store import ImageStore
@@ -104,7 +103,9 @@ def fine_tune_to_risk(
     )
     said = _weighed(granted, risk)
     training, validation = parts(granted.assign(label=granted["event"]), options.val_share, seed)
-    start, trained = _network(method, store, representation, _follow(training), risk, seed)
+    intercepts = starting_intercepts(_follow(training), risk.years)
+    made = ExamNetwork.Options(copy.deepcopy(method).cpu(), intercepts, representation, risk.fuse)
+    start, trained = started(ExamNetwork, made, store, seed)
     views = exam_views(breasts)
     best, runs = Trainings(
         start,
@@ -121,12 +122,7 @@ def fine_tune_to_risk(
         image_features(best, store, np.arange(len(store)), device=device),
         TunedLayer(best.layer(), tuple(sorted(validation["patient_id"].astype(str).unique()))),
         {
-            "representation": representation,
-            "width": start.head.in_features,
-            "trained_weights": trained,
-            "chosen_by": "validation" if len(validation) else "default",
-            "lr": next(record["lr"] for record in runs if "chosen" in record),
-            "runs": runs,
+            **choices(start, trained, runs, validated=bool(len(validation))),
             "parts": {"train": _counts(training), "validation": _counts(validation)},
         },
     )
@@ -138,19 +134,6 @@ def exam_views(breasts: pd.DataFrame) -> pd.DataFrame:
     sides = {side: table[(table["laterality"] == side).to_numpy(dtype=bool, na_value=False)] for side in SIDES}
     found = {f"{side}_{view}": rows[view] for side, rows in sides.items() for view in VIEWS}
     return pd.DataFrame(found).fillna(-1).astype(np.int64)
-
-
-def _network(
-    method: Method, store: ImageStore, representation: str, follow: FollowUp, risk: RiskOptions, seed: int
-) -> tuple[ExamNetwork, int]:
-    """The starting network, and how many of its weights are trained."""
-    shapes = Shapes(store.image_size)
-    intercepts = starting_intercepts(follow, risk.years)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        made = ExamNetwork.Options(copy.deepcopy(method).cpu(), intercepts, representation, risk.fuse)
-        network = ExamNetwork.build(made, shapes)
-        return network, network.freeze_unread(shapes)
 
 
 def _weighed(exams: pd.DataFrame, risk: RiskOptions) -> pd.DataFrame:

@@ -152,7 +152,8 @@ def fine_tune(
     options = as_options(FineTuneOptions, options)
     granted, test = granted_breasts(breasts, task, fraction, seed), scored_breasts(breasts, task)
     training, validation = parts(granted, options.val_share, seed)
-    start, trained = _classifier(method, store, representation, len(task.classes), seed)
+    made = Classifier.Options(copy.deepcopy(method).cpu(), representation, len(task.classes))
+    start, trained = started(Classifier, made, store, seed)
     best, runs = Trainings(
         start,
         _labelled(store, training),
@@ -166,10 +167,12 @@ def fine_tune(
     ).best()
     scored = [rows for rows in (validation, test) if len(rows)]
     columns = [f"p{k}" for k in range(len(task.classes))] or ["score"]
-    scores = pd.concat([
-        pd.DataFrame(_scores(best, BreastData(store, rows), options.batch_size, device), rows.index, columns)
-        for rows in scored
-    ])
+    scores = pd.concat(
+        [
+            pd.DataFrame(_scores(best, BreastData(store, rows), options.batch_size, device), rows.index, columns)
+            for rows in scored
+        ]
+    )
     finite = np.isfinite(scores).all(axis=1)
     if not finite.all():
         bad = scores.index[~finite]
@@ -177,27 +180,45 @@ def fine_tune(
     return FineTuned(
         scores,
         {
-            "representation": representation,
-            "width": start.head.in_features,
-            "trained_weights": trained,
-            "chosen_by": "validation" if len(validation) else "default",
-            "lr": next(record["lr"] for record in runs if "chosen" in record),
-            "runs": runs,
+            **choices(start, trained, runs, validated=bool(len(validation))),
             "parts": {"train": counts(training, task), "validation": counts(validation, task)},
             "scored": len(test),
         },
     )
 
 
-def _classifier(
-    method: Method, store: ImageStore, representation: str, classes: int, seed: int
-) -> tuple[Classifier, int]:
-    """The starting network, and how many of its weights are trained; the head depends on seed and width alone."""
+def started(kind: type[ImageSide], made: Any, store: ImageStore, seed: int) -> tuple[Any, int]:
+    """The starting network of some options, and how many of its weights are trained.
+
+    What is random in a head depends on the seed and the head's size alone.
+    """
     shapes = Shapes(store.image_size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = Classifier.build(Classifier.Options(copy.deepcopy(method).cpu(), representation, classes), shapes)
+        network = kind.build(made, shapes)
         return network, network.freeze_unread(shapes)
+
+
+def choices(start: ImageSide, trained: int, runs: list[dict[str, Any]], *, validated: bool) -> dict[str, Any]:
+    """What was trained, and who chose what, as plain JSON.
+
+    Parameters
+    ----------
+    trained : int
+        Number of weights that are trained.
+    runs : list of dict
+        Of `Trainings.best`.
+    validated : bool
+        Whether there is a validation part.
+    """
+    return {
+        "representation": start.representation,
+        "width": start.head.in_features,
+        "trained_weights": trained,
+        "chosen_by": "validation" if validated else "default",
+        "lr": next(record["lr"] for record in runs if "chosen" in record),
+        "runs": runs,
+    }
 
 
 @dataclass(frozen=True, eq=False)
