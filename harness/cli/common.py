@@ -63,10 +63,11 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def published_folder(args: argparse.Namespace) -> Path | None:
-    """The folder of published numbers that was asked for."""
+    """The folder of published numbers that was asked for; ``published`` is the one that comes with the harness."""
     from pathlib import Path
 
-    return Path("results", "published") if args.compare == "published" else args.compare and Path(args.compare)
+    shipped = Path(__file__).resolve().parents[2] / "results" / "published"
+    return shipped if args.compare == "published" else args.compare and Path(args.compare)
 
 
 def chosen_runs(args: argparse.Namespace, home: Home, tracker: Tracker) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
+from textwrap import wrap
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
@@ -13,6 +15,8 @@ from harness.render.blocks import blocks
 from harness.table_model import ComparisonTable, Entry, HeadLine, Row, Span, stub_labels
 
 GAP = 2
+NARROWEST = 16
+"""Characters that a row label keeps at least, however narrow the terminal is."""
 EDGE = " │"
 """Between test results and what stands beside them."""
 SUPERSCRIPTS = str.maketrans("abcdefghijklmnoprstuvwxyz,", "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ·")
@@ -33,7 +37,7 @@ def render(table: ComparisonTable, width: int = 80) -> RenderableType:
     parts: list[RenderableType] = [Text(said.question, "bold")]
     if said.warning:
         parts.append(Text(said.warning, "bold yellow"))
-    stubs = _stub_widths(table)
+    stubs = _stub_widths(table, width)
     for block in blocks(table, lambda cut: _layout(cut, stubs).total <= width):
         parts += [Text(), *_block(block, _layout(block, stubs))]
     parts += [Text(), Text(" ".join(said.sentences), "dim")]
@@ -138,8 +142,9 @@ def _under(line: HeadLine, layout: _Layout) -> Text:
 def _rows(rows: Sequence[Row], layout: _Layout) -> Iterator[Text]:
     for row, labels in zip(rows, stub_labels(rows)):
         entries = [_entry(e) for e in row.entries]
-        for i in range(max(map(len, entries), default=1)):
-            text = _labels(labels if i == 0 else [""] * len(labels), layout.stubs)
+        folded = list(zip_longest(*(wrap(label, w) for label, w in zip(labels, layout.stubs)), fillvalue=""))
+        for i in range(max(len(folded), *map(len, entries), 1)):
+            text = _labels(folded[i] if i < len(folded) else [""] * len(labels), layout.stubs)
             for lines, width in zip(entries, layout.entries):
                 line = lines[i] if i < len(lines) else []
                 room = width - sum(len(t) for t, _ in line)
@@ -159,10 +164,16 @@ def _labels(texts: Sequence[str], widths: Sequence[int], style: str = "") -> Tex
     return Text((" " * GAP).join(text.ljust(w) for text, w in zip(texts, widths)), style, no_wrap=True)
 
 
-def _stub_widths(table: ComparisonTable) -> list[int]:
+def _stub_widths(table: ComparisonTable, width: int) -> list[int]:
+    """Of the row labels: those longer than a third of the line are folded, and more where an entry has no room yet."""
     heads = [line.stubs for line in table.header()]
     shown = zip(*(labels for rows in table.parts for labels in stub_labels(rows)), *heads)
-    return [max(map(len, column)) for column in shown]
+    widths = [min(max(map(len, column)), max(width // 3, NARROWEST)) for column in shown]
+    over = max(_layout(single, widths).total for single in blocks(table, lambda _: False)) - width
+    if over > 0:
+        longest = max(range(len(widths)), key=widths.__getitem__)
+        widths[longest] = max(widths[longest] - over, NARROWEST)
+    return widths
 
 
 def _layout(table: ComparisonTable, stubs: list[int]) -> _Layout:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
+from rich.console import Console
+
 from harness.published import read_published
 from harness.published_rows import with_published
+from harness.render.terminal import print_table
 from harness.tables import build_table
 from tests.harness.published_files import GOOD, write
 from tests.harness.table_cells import grid, spec
@@ -26,6 +31,16 @@ def test_what_a_source_leaves_open_leaves_no_empty_clause(tmp_path):
     assert note.startswith(
         f"{GOOD['citation']}. Seen in: Table 1. Not comparable because its data set, split and level"
     )
+
+
+def test_long_names_are_folded_and_leave_room_for_the_numbers(tmp_path):
+    table = shown(tmp_path, {"method": "A model with a name that is longer than a line of a terminal has characters"})
+    console = Console(file=io.StringIO(), width=60, highlight=False)
+    print_table(table, console)
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 60
+    first = next(line for line in lines if line.startswith("A model with"))
+    assert ".70" in first and "has characters" not in first
 
 
 def test_rows_of_one_method_are_told_apart(tmp_path):
