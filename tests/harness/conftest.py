@@ -87,20 +87,27 @@ class Harness:
             command, capture_output=True, text=True, cwd=self.folder, env=environment, timeout=timeout
         )
 
-    def run(self, *args: str, **env: str) -> subprocess.CompletedProcess:
-        """``harness run`` on the ablation file, as far as the table."""
-        return self("run", str(self.ablation), "--no-report", *args, **env)
+    def run(self, *args: str, at_once: int = 1, **env: str) -> subprocess.CompletedProcess:
+        """``harness run`` on the ablation file, as far as the table.
 
-    def start(self, *args: str, **env: str) -> subprocess.Popen:
+        Each stage at once has a worker process, which spends some ten seconds of a core on imports: one, where a
+        test does not ask for more.
+        """
+        return self(*self._words(at_once), *args, **env)
+
+    def start(self, *args: str, at_once: int = 1, **env: str) -> subprocess.Popen:
         """``harness run`` in the background."""
         return subprocess.Popen(
-            self.command("run", str(self.ablation), "--no-report", *args),
+            self.command(*self._words(at_once), *args),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             cwd=self.folder,
             env=self.environment(**env),
         )
+
+    def _words(self, at_once: int) -> list[str]:
+        return ["run", str(self.ablation), "--no-report", "--max-concurrent", str(at_once)]
 
     def stages(self, stage: str) -> list[Path]:
         """Published outputs of a stage."""
