@@ -9,6 +9,7 @@ from harness.contrasts import references, row_name
 from harness.entries import LEVEL, Contrast
 from harness.stats.difference import ALIKE
 from harness.stats.family import SHARED
+from harness.stats.iqm import Aggregate
 from harness.table_model import ComparisonTable, Row
 from harness.wording import given, level_name, listed, lower_is_better, number, p_words, plural, signed
 
@@ -43,6 +44,7 @@ def compared(table: ComparisonTable) -> Iterator[str]:
     if lost := sum(bool(c.difference and c.p is not None and c.difference.note not in ("", ALIKE)) for c in found):
         yield f"In {plural(lost, 'comparison')}, bootstrap draws that leave the metric undefined are left out."
     yield from _trends(table, level)
+    yield from _overall(table, level)
     yield from _verdicts(table, [c for c in found if c.verdict])
     yield from _refused(found)
     if alone := without_reference(table):
@@ -92,6 +94,30 @@ def _trends(table: ComparisonTable, level: str) -> Iterator[str]:
     for why, places in lost.items():
         where = ", ".join(filter(None, places))
         yield f"No slope{f' in {where}' if where else ''}: {why}."
+
+
+def _overall(table: ComparisonTable, level: str) -> Iterator[str]:
+    """Each row over all columns, and why it is not there."""
+    digits = table.spec.digits
+    columns = plural(len(table.columns), "column")
+    if means := [(o.row, o.mean) for o in table.overall if o.mean]:
+        told = "; ".join(f"{row} {_aggregate(found, digits)}" for row, found in means)
+        yield f"Interquartile mean over {columns} ({level} over other seeds on these columns): {told}."
+    if better := [(o.row, o.better) for o in table.overall if o.better]:
+        told = "; ".join(f"{row} {_aggregate(found, 2)}" for row, found in better)
+        yield f"Chance that a run beats one of the reference on one of the {columns}, drawn at random: {told}."
+    lost: dict[str, list[str]] = {}
+    for o in table.overall:
+        if o.refused:
+            lost.setdefault(o.refused, []).append(o.row)
+    for why, rows in lost.items():
+        who = f" for {listed(rows)}" if len(rows) < len(table.overall) else ""
+        yield f"No number over all columns{who}: {why}."
+
+
+def _aggregate(said: Aggregate, digits: int) -> str:
+    low, value, high = (number(v, digits) for v in (said.low, said.value, said.high))
+    return f"{value} ({low}–{high})"
 
 
 def _verdicts(table: ComparisonTable, found: list[Contrast]) -> Iterator[str]:

@@ -43,6 +43,8 @@ class CompareOptions:
         Loss against the reference that is accepted; None: no question of non-inferiority.
     trend : str or None
         Level of the rows, an ordered axis, along which each column's slope is tested.
+    overall : bool
+        Whether each row is asked for over all columns at once.
     """
 
     test: str = "auto"
@@ -50,6 +52,7 @@ class CompareOptions:
     level: float = 0.95
     margin: float | None = None
     trend: str | None = None
+    overall: bool = False
 
 
 @dataclass(frozen=True)

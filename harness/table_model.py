@@ -11,6 +11,7 @@ from harness.entries import Entry, Fact
 from harness.wording import level_name, measure
 
 if TYPE_CHECKING:
+    from harness.overall import Overall
     from harness.trends import Trend
 
 
@@ -163,6 +164,8 @@ class ComparisonTable:
         Whether the literature was asked for.
     trends : tuple of Trend
         Slopes along the axis that ``spec.compare`` names.
+    overall : tuple of Overall
+        Each row over all columns, where ``spec.compare`` asks for it.
     """
 
     spec: Spec
@@ -177,6 +180,7 @@ class ComparisonTable:
     unplaced: tuple[str, ...] = ()
     compared: bool = False
     trends: tuple[Trend, ...] = ()
+    overall: tuple[Overall, ...] = ()
 
     @property
     def parts(self) -> list[tuple[Row, ...]]:

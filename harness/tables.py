@@ -11,6 +11,7 @@ import pandas as pd
 
 from harness.contrasts import CompareOptions, with_contrasts
 from harness.entries import COUNTS, CellRef, Entry, cell_refs, make_entry, make_fact
+from harness.overall import overall
 from harness.stale_code import with_stale_code
 from harness.table_model import Column, ComparisonTable, Row, Span, Spec, TableSpec
 from harness.trends import trends
@@ -92,6 +93,7 @@ def build_table(
         common=common,
         beside=tuple(spec.beside),
         trends=trends(rows, columns, spec, options.trend, level=options.level) if options.trend else (),
+        overall=overall(rows, spec, level=options.level) if options.overall else (),
     )
 
 

@@ -33,6 +33,7 @@ def render(table: ComparisonTable) -> str:
             {"where": t.where, "slope": t.found and dataclasses.asdict(t.found), "p_adjusted": t.p, "why": t.refused}
             for t in table.trends
         ],
+        "overall": [dataclasses.asdict(o) for o in table.overall],
     }
     head = json.dumps(_plain(whole), indent=1, ensure_ascii=False).removesuffix("\n}")
     rows = [json.dumps(_plain(_row(row)), ensure_ascii=False) for rows in table.parts for row in rows]

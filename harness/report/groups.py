@@ -11,6 +11,7 @@ from typing import Any
 from harness.figures.from_table import shown_columns
 from harness.figures.representatives import Representative, representatives
 from harness.figures.words import column_label_of
+from harness.report.called import called_differently
 from harness.report.sources import Sources
 from harness.wording import metric_title, number, p_words, plural
 from mvmlm.errors import DataError
@@ -94,11 +95,41 @@ class Looked:
 
 
 @dataclass(frozen=True)
+class Differently:
+    """Patients of one class whom just one of two rows calls rightly.
+
+    Attributes
+    ----------
+    of : str
+        ``with``, or ``without`` a finding.
+    p : str
+        Exact, as words.
+    """
+
+    chosen_for: str
+    of: str
+    n: int
+    ours: int
+    theirs: int
+    p: str
+
+
+@dataclass(frozen=True)
 class Section:
-    """A column of the table and the cells that are looked into."""
+    """A column of the table and the cells that are looked into.
+
+    Attributes
+    ----------
+    differently : list of Differently
+        Whom the reference and the best other row call differently.
+    why : str
+        Why that is not known, where both have thresholds.
+    """
 
     title: str
     cells: list[Looked]
+    differently: list[Differently] = field(default_factory=list)
+    why: str = ""
 
 
 def looked_into(sources: Sources) -> list[Section]:
@@ -110,17 +141,27 @@ def looked_into(sources: Sources) -> list[Section]:
             chosen = representatives(table, column, blind=False)
         except DataError:
             continue
-        found.append(Section(column_label_of(table, column), [_looked(sources, one) for one in chosen]))
+        cells = [_looked(sources, one) for one in chosen]
+        differently, why = _differently(sources, chosen) if len(chosen) == 2 else ([], "")
+        found.append(Section(column_label_of(table, column), cells, differently, why))
     return found
+
+
+def _differently(sources: Sources, pair: Sequence[Representative]) -> tuple[list[Differently], str]:
+    try:
+        found = called_differently(pair, [_details(sources, one).get("operating") or {} for one in pair], sources.files)
+    except DataError as error:
+        return [], getattr(error, "why", str(error))
+    sides = [(c, of, d) for c in found for of, d in (("with", c.positive), ("without", c.negative)) if d.n]
+    return [
+        Differently(POINTS.get(c.metric, c.metric), of, d.n, d.arm_only, d.reference_only, p_words(d.p))
+        for c, of, d in sides
+    ], ""
 
 
 def _looked(sources: Sources, one: Representative) -> Looked:
     label, key = f"{one.label}, seed {one.cell.seed}", one.cell.key or ""
-    path = sources.files(one.cell, DETAILS)
-    try:
-        said = json.loads(path.read_text()) if path else {}
-    except (OSError, ValueError):
-        said = {}
+    said = _details(sources, one)
     groups = said.get("subgroups") or {}
     points = _points(said.get("operating") or {})
     curves = _curves(said.get("calibration") or {})
@@ -139,6 +180,15 @@ def _looked(sources: Sources, one: Representative) -> Looked:
         least=groups.get("least", 0),
         why="" if groups or points or curves or left_out else NOT_KEPT,
     )
+
+
+def _details(sources: Sources, one: Representative) -> dict[str, Any]:
+    """What a cell's judge noted; nothing where that cannot be read."""
+    path = sources.files(one.cell, DETAILS)
+    try:
+        return json.loads(path.read_text()) if path else {}
+    except (OSError, ValueError):
+        return {}
 
 
 def _groups(said: Mapping[str, Any]) -> list[Group]:

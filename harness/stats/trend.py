@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -63,48 +62,3 @@ def slope_weights(points: Sequence[float], scale: Scale) -> np.ndarray:
     if not len(x) or not np.ptp(x):
         raise ConfigError(f"an axis of {len(x)} points has no slope: it needs two that differ")
     return off / (off**2).sum()
-
-
-@dataclass(frozen=True)
-class Page:
-    """Page's test: do the blocks agree with an order that was declared beforehand?
-
-    Attributes
-    ----------
-    statistic : float
-        Page's L.
-    p : float
-        One-sided, for the declared order.
-    blocks, points : int
-    """
-
-    statistic: float
-    p: float
-    blocks: int
-    points: int
-
-
-def page(scores: np.ndarray, *, expected: Literal["increasing", "decreasing"] = "increasing") -> Page:
-    """Page's test of an ordered axis over blocks that are independent of each other: tasks, data sets, or seeds.
-
-    Parameters
-    ----------
-    scores : array, shape (blocks, K)
-        The metric, points of the axis in order.
-
-    Raises
-    ------
-    DataError
-        If there are fewer than two blocks or three points, or a score is missing.
-    """
-    from scipy.stats import page_trend_test  # slow to import
-
-    if expected not in ("increasing", "decreasing"):
-        raise ConfigError(f"expected is {expected!r}: it must be increasing or decreasing")
-    scores = np.asarray(scores, dtype=np.float64)
-    if scores.ndim != 2 or scores.shape[0] < 2 or scores.shape[1] < 3:
-        raise DataError(f"scores {scores.shape}: Page's test needs two blocks or more and three points or more")
-    if np.isnan(scores).any():
-        raise DataError(f"{np.isnan(scores).sum()} of {scores.size} scores are missing: Page's test needs whole blocks")
-    found = page_trend_test(scores if expected == "increasing" else scores[:, ::-1])
-    return Page(float(found.statistic), float(found.pvalue), *scores.shape)

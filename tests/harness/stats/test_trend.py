@@ -1,8 +1,6 @@
-"""Slopes along an axis, and Page's test."""
+"""Slopes along an axis."""
 
 from __future__ import annotations
-
-from itertools import permutations
 
 import numpy as np
 import pytest
@@ -10,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.stats.paired import from_draws
-from harness.stats.trend import page, trend
+from harness.stats.trend import trend
 from harness.stats.two_way import TwoWay, two_way
 from mvmlm.errors import ConfigError, DataError
 
@@ -66,26 +64,3 @@ def test_axes_without_a_slope_are_refused():
         trend((1, 2), np.ones(2), np.ones((2, 5)), scale="cubic")
     with pytest.raises(DataError, match=r"an axis of 4 points with values \(3,\)"):
         trend(TOKENS, np.ones(3), np.ones((3, 5)))
-
-
-@pytest.mark.parametrize("expected", ["increasing", "decreasing"])
-def test_page_counts_orders(expected):
-    """Against all orders of three points in two blocks."""
-    rng = np.random.default_rng(0)
-    scores = rng.random((2, 3))
-    sign = 1 if expected == "increasing" else -1
-    ranks = np.argsort(np.argsort(sign * scores, axis=1), axis=1) + 1
-    statistic = (ranks @ [1, 2, 3]).sum()
-    one = [np.dot(order, [1, 2, 3]) for order in permutations((1, 2, 3))]
-    found = page(scores, expected=expected)
-    assert (found.statistic, found.blocks, found.points) == (statistic, 2, 3)
-    assert found.p == pytest.approx(np.mean(np.add.outer(one, one) >= statistic))
-
-
-def test_page_needs_whole_blocks_of_three():
-    with pytest.raises(DataError, match="two blocks or more and three points"):
-        page(np.ones((1, 4)))
-    with pytest.raises(DataError, match="1 of 8 scores are missing"):
-        page(np.array([[1, 2, 3, 4], [1, 2, 3, np.nan]]))
-    with pytest.raises(ConfigError, match="expected is 'up'"):
-        page(np.ones((2, 4)), expected="up")
