@@ -141,3 +141,13 @@ def test_a_folder_that_is_a_file_is_one_clear_line(sources, tmp_path):
     (tmp_path / "results").write_text("in the way")
     with pytest.raises(RenderError, match=r"demo\.report\.html: cannot be written"):
         write_report(sources, tmp_path / "results" / "demo.report.html")
+
+
+def test_each_row_over_all_columns_stands_below_the_table_where_it_was_asked_for(tmp_path, text):
+    frame = lose(grid(), "failed", "ValueError", tokens=8, task="mass", fraction=0.1, seed=1)
+    page = render(made_up(tmp_path, frame, asked={"compare": {"overall": True}}))
+    assert Page(page).open == []
+    (rows,) = re.findall(r"<h3>Over all columns</h3>.*?</table>", page, re.S)
+    assert [row.count("<td") for row in rows.split("<tr>")[2:]] == [4, 1, 3, 4], "a reason, the reference itself"
+    assert "1 of 6 columns without a result of every seed" in rows
+    assert "Over all columns" not in text
