@@ -15,6 +15,8 @@ from harness.wording import given, level_name, listed, lower_is_better, number, 
 
 ALONE = "there are several reference rows and none shares their other levels"
 """Why a row has no reference."""
+SLOPES, ALPHA = 8, 0.05
+"""Slopes that a caption tells whatever they are; of more than so many, those with an adjusted p below."""
 NEAR_ONE = 0.95
 """Mean of the row «text only», to the decimals shown, from which the caption warns that the texts tell the label: a
 choice of ours."""
@@ -78,19 +80,24 @@ def _refused(found: list[Contrast]) -> Iterator[str]:
 def _trends(table: ComparisonTable, level: str) -> Iterator[str]:
     """Slopes along the axis, and why there are none."""
     digits = table.spec.digits
-    told: list[str] = []
-    lost: dict[str, list[str]] = {}
-    for t in table.trends:
-        if t.found is not None and t.p is not None:
-            ends = f"{signed(t.found.low, digits)} to {signed(t.found.high, digits)}"
-            said = f"{signed(t.found.delta, digits)} ({level} {ends}, adjusted p {p_words(t.p)})"
-            told.append(f"{t.where} {said}".lstrip())
-        else:
-            lost.setdefault(t.refused or t.found.note, []).append(t.where)
+    tested = [t for t in table.trends if t.is_tested]
+    shown = tested if len(tested) <= SLOPES else [t for t in tested if t.p < ALPHA]
+    told = []
+    for t in shown:
+        ends = f"{signed(t.found.low, digits)} to {signed(t.found.high, digits)}"
+        said = f"{signed(t.found.delta, digits)} ({level} {ends}, adjusted p {p_words(t.p)})"
+        told.append(f"{t.where} {said}".lstrip())
+    if rest := len(tested) - len(shown):
+        more = "the other " if shown else ""
+        told.append(f"{more}{rest} not shown to differ from none (report and JSON have them)")
     if told:
-        axis = level_name(table.spec.compare["trend"], table.spec.rows)
+        axis = level_name(table.spec.compare["trend"], (*table.spec.rows, *table.spec.columns))
         over = plural(len(table.trends), "slope")
         yield f"Slope, {table.trends[0].per} of {axis}, Holm over {over}: {'; '.join(told)}."
+    lost: dict[str, list[str]] = {}
+    for t in table.trends:
+        if not t.is_tested:
+            lost.setdefault(t.refused or t.found.note, []).append(t.where)
     for why, places in lost.items():
         where = ", ".join(filter(None, places))
         yield f"No slope{f' in {where}' if where else ''}: {why}."

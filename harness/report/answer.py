@@ -97,10 +97,10 @@ def _sentences(table: ComparisonTable, found: Sequence[Found]) -> Iterator[str]:
 
 def _slopes(table: ComparisonTable) -> Iterator[str]:
     """Along an ordered axis: which slopes differ from none."""
-    tested = [t for t in table.trends if t.found is not None and t.p is not None]
+    tested = [t for t in table.trends if t.is_tested]
     if not tested:
         return
-    axis = level_name(table.spec.compare["trend"], table.spec.rows)
+    axis = level_name(table.spec.compare["trend"], (*table.spec.rows, *table.spec.columns))
     metric, digits = metric_title(table.spec.metric), table.spec.digits
     shown = sorted((t for t in tested if t.p < ALPHA), key=lambda t: t.p)
     if not shown:
@@ -268,8 +268,8 @@ def _named(rows: Sequence[str]) -> str:
 
 def _lost_slopes(table: ComparisonTable) -> Iterator[str]:
     """Slopes that were asked for and could not be tested."""
-    lost = [t.refused or t.found.note for t in table.trends if t.p is None]
+    lost = [t.refused or t.found.note for t in table.trends if not t.is_tested]
     if lost:
-        axis = level_name(table.spec.compare["trend"], table.spec.rows)
+        axis = level_name(table.spec.compare["trend"], (*table.spec.rows, *table.spec.columns))
         all_ = f"{len(lost)} of {len(table.trends)} slopes" if len(table.trends) > 1 else "The slope"
         yield f"{all_} along {axis} {'was' if len(lost) == 1 else 'were'} not tested: {'; '.join(dict.fromkeys(lost))}."

@@ -7,10 +7,12 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jinja2 import FileSystemLoader
 
 from harness.caption import caption
+from harness.entries import LEVEL
 from harness.figures.chosen import Drawn
 from harness.render import html, publish
 from harness.render.blocks import blocks
@@ -23,7 +25,7 @@ from harness.report.groups import looked_into
 from harness.report.provenance import provenance
 from harness.report.sources import Sources
 from harness.table_model import ComparisonTable
-from harness.wording import metric_title, plural
+from harness.wording import level_name, metric_title, p_words, plural, signed
 
 MOST_COLUMNS = 6
 """Of one table: so many fit a printed page."""
@@ -83,6 +85,7 @@ def render(sources: Sources) -> str:
         table=table,
         cut=list(blocks(table, _fits)),
         caption=caption(table),
+        **_asked(table),
         answer=answer(table),
         pictures=pictures(table, sources.drawn),
         skipped=_by_reason(sources.drawn),
@@ -97,6 +100,18 @@ def render(sources: Sources) -> str:
         listed_options=listed_options,
         plural=plural,
     )
+
+
+def _asked(table: ComparisonTable) -> dict[str, Any]:
+    """What the tables of slopes and of all columns are headed with, and the words of their numbers."""
+    compare = table.spec.compare or {}
+    axis = compare.get("trend")
+    return {
+        "axis": level_name(axis, (*table.spec.rows, *table.spec.columns)) if axis else "",
+        "interval": f"{100 * compare.get('level', LEVEL / 100):g} % interval",
+        "signed": signed,
+        "p_words": p_words,
+    }
 
 
 def pictures(table: ComparisonTable, drawn: Drawn) -> list[Picture]:

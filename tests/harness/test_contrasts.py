@@ -216,8 +216,36 @@ def test_an_ordered_axis_has_one_slope_a_column():
     assert wide.trends[0].found.level == 0.8 and "mass 100 % +0.0100 (80 % interval" in words(wide)
     alone = build_table(frame({8: 0.7}), None, spec(columns=[], compare={"trend": "method.tokens"}))
     assert "No slope: one point alone has no slope." in words(alone)
-    with pytest.raises(ConfigError, match=r"table\.compare\.trend: task is no level of the rows"):
+    with pytest.raises(ConfigError, match=r"table\.compare\.trend: the values of task are no numbers"):
         build_table(cells, None, spec(compare={"trend": "task"}))
+
+
+def test_an_axis_of_the_columns_has_one_slope_a_row():
+    cells = grid(tokens=(8, 16), seeds=(0,), fractions=(0.1, 0.5, 1.0), tasks=("mass", "malignancy"))
+    asked = {"test": "bootstrap", "trend": "eval.fraction"}
+    table = build_table(cells, None, spec(compare=asked))
+    places = [f"{task} tokens {t}" for task in ("mass", "malignancy") for t in (8, 16)]
+    assert [one.where for one in table.trends] == places
+    mine = cells[(cells["task"] == "malignancy") & (cells["method.tokens"] == 8)]
+    assert table.trends[2].found == trend([0.1, 0.5, 1.0], mine[METRIC].to_numpy(), np.stack(mine["draws"]))
+    assert "Slope, a doubling of fraction, Holm over 4 slopes: mass tokens 8 +0.0" in words(table)
+    turned = spec(rows=["method.tokens", "eval.fraction"], columns=["task"], compare=asked)
+    as_rows = {t.where: t.found for t in build_table(cells, None, turned).trends}
+    assert as_rows == {one.where: one.found for one in table.trends}, "wherever the axis stands"
+    lost = lose(cells, "failed", "it broke", tokens=8, task="mass", fraction=0.5)
+    told = words(build_table(lost, None, spec(compare=asked)))
+    assert "No slope in mass tokens 8: not every point of the axis has results of the same seeds." in told
+
+
+def test_of_many_slopes_the_caption_tells_those_that_differ_from_none():
+    cells = grid(tokens=tuple(range(4, 14)), seeds=(0,), tasks=("mass",), draws=1000)
+    rng = np.random.default_rng(0)
+    rises = cells["method.tokens"] == 5
+    cells[METRIC] = 0.7 + 0.2 * (rises & (cells["eval.fraction"] == 1.0))
+    cells["draws"] = [(value + rng.normal(0, 0.01, 1000)).astype(np.float32) for value in cells[METRIC]]
+    told = words(build_table(cells, None, spec(compare={"test": "bootstrap", "trend": "eval.fraction"})))
+    assert "Holm over 10 slopes: mass tokens 5 +0.06" in told and "tokens 6 +" not in told
+    assert "the other 9 not shown to differ from none (report and JSON have them)." in told
 
 
 def test_decimals_are_those_that_are_asked_for():

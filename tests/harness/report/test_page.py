@@ -143,6 +143,16 @@ def test_a_folder_that_is_a_file_is_one_clear_line(sources, tmp_path):
         write_report(sources, tmp_path / "results" / "demo.report.html")
 
 
+def test_every_slope_stands_below_the_table(tmp_path, text):
+    frame = lose(grid(), "failed", "ValueError", tokens=8, task="mass", fraction=0.1, seed=1)
+    page = render(made_up(tmp_path, frame, asked={"compare": {"trend": "eval.fraction", "level": 0.9}}))
+    assert Page(page).open == []
+    (rows,) = re.findall(r"<h3>Slopes</h3>.*?</table>", page, re.S)
+    assert "along fraction" in rows and "90 % interval" in rows and rows.count("<tr>") == 1 + 3 * 4
+    assert rows.count("not every point of the axis") == 1
+    assert "<h3>Slopes" not in text
+
+
 def test_each_row_over_all_columns_stands_below_the_table_where_it_was_asked_for(tmp_path, text):
     frame = lose(grid(), "failed", "ValueError", tokens=8, task="mass", fraction=0.1, seed=1)
     page = render(made_up(tmp_path, frame, asked={"compare": {"overall": True}}))
