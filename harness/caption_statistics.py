@@ -112,7 +112,8 @@ def _overall(table: ComparisonTable, level: str) -> Iterator[str]:
         yield f"Interquartile mean over {columns} ({level} over other seeds on these columns): {told}."
     if better := [(o.row, o.better) for o in table.overall if o.better]:
         told = "; ".join(f"{row} {_aggregate(found, 2)}" for row, found in better)
-        yield f"Chance that a run beats one of the reference on one of the {columns}, drawn at random: {told}."
+        what = f"Chance that a run beats the reference's of the same seed on one of the {columns}, drawn at random"
+        yield f"{what} ({level}): {told}."
     lost: dict[str, list[str]] = {}
     for o in table.overall:
         if o.refused:

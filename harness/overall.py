@@ -1,7 +1,7 @@
 """All columns of a table at once: the interquartile mean of each row, and how often it beats its reference.
 
-Both are of Agarwal et al. (NeurIPS 2021), and speak of other seeds on these columns: neither of other tasks nor of
-other patients.
+Both are of Agarwal et al. (NeurIPS 2021), with the seed as the unit, and speak of other seeds on these columns: neither
+of other tasks nor of other patients.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Overall:
     reference : str
         The row that it is held against; '' where it is none, or the reference itself.
     better : Aggregate or None
-        Chance that a run of it beats one of the reference on a column drawn at random.
+        Chance that a run of it beats the reference's of the same seed on a column drawn at random.
     refused : str
         Why there is no mean, or no chance; '' where what was asked for is there.
     """

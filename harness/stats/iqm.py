@@ -1,14 +1,13 @@
 """Many tasks at once: interquartile mean, and probability of improvement (Agarwal et al., NeurIPS 2021).
 
-Tasks are strata: runs are resampled within each of them, so an interval speaks of other seeds on these tasks, and
-holds neither other tasks nor other patients. The spread of n resampled runs is too small by (n − 1)/n, so draws are
-moved away from the value by √(n/(n − 1)); with three seeds a nominal 95 % interval then covers about 90 %, and without
-it 84 %.
+The paper resamples runs within each task, as if each task had runs of its own. Here one training, a seed, serves all
+tasks, so that they share its luck: with that, 95 % intervals of theirs covered 55 % in our simulations. The unit here is
+the seed. Intervals speak of other seeds on these tasks, and hold neither other tasks nor other patients.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,7 +20,7 @@ TASKS, SEEDS = 5, 3
 
 @dataclass(frozen=True)
 class Aggregate:
-    """A number over tasks and seeds, with its percentile interval."""
+    """A number over tasks and seeds, with its interval."""
 
     value: float
     low: float
@@ -29,8 +28,9 @@ class Aggregate:
     level: float
 
 
-def interquartile_mean(scores: np.ndarray, *, draws: int = 2000, seed: int = 0, level: float = 0.95) -> Aggregate:
-    """Mean of the middle half of all runs of all tasks.
+def interquartile_mean(scores: np.ndarray, *, level: float = 0.95) -> Aggregate:
+    """Mean of the middle half of all runs of all tasks, with the jackknife's interval: one seed left out at a time, and
+    Student's t with a degree of freedom less than there are seeds (Tukey 1958).
 
     Parameters
     ----------
@@ -42,49 +42,61 @@ def interquartile_mean(scores: np.ndarray, *, draws: int = 2000, seed: int = 0, 
     DataError
         If there are too few tasks or seeds, or a score is missing.
     """
-    from scipy.stats import trim_mean  # slow to import
+    from scipy.stats import t, trim_mean  # slow to import
 
+    check_level(level)
     scores = _checked(scores)
-    counts = _counts(scores.shape, draws, np.random.default_rng(seed))
-    flat = scores.ravel()
-    order = np.argsort(flat, kind="stable")
-    cut = flat.size // 4  # as trim_mean
-    upto = np.cumsum(counts.reshape(draws, -1)[:, order], axis=1)
-    held = np.diff(np.clip(upto, cut, flat.size - cut), axis=1, prepend=cut)  # copies of a run in the middle half
-    drawn = held @ flat[order] / (flat.size - 2 * cut)
-    return _aggregate(float(trim_mean(flat, 0.25)), drawn, len(scores), level)
+    n = len(scores)
+    value = float(trim_mean(scores.ravel(), 0.25))
+    without = [trim_mean(np.delete(scores, i, axis=0).ravel(), 0.25) for i in range(n)]
+    half = float(t.ppf((1 + level) / 2, n - 1) * np.std(without) * np.sqrt(n - 1))
+    return Aggregate(value, value - half, value + half, level)
 
 
-def probability_of_improvement(
-    arm: np.ndarray, reference: np.ndarray, *, draws: int = 2000, seed: int = 0, level: float = 0.95
-) -> Aggregate:
-    """Chance that a run of the arm beats one of the reference on a task drawn at random; a tie counts one half.
+def probability_of_improvement(arm: np.ndarray, reference: np.ndarray, *, level: float = 0.95) -> Aggregate:
+    """Chance that a run of the arm beats the reference's run of the same seed on a task drawn at random; a tie counts one
+    half.
+
+    The interval is Clopper and Pearson's for as many wins as there would be independent ones with the variance found
+    between seeds (Korn and Graubard, Survey Methodology 1998); where no seed loses, or none wins, there are as many as
+    seeds. It covers too much rather than too little.
 
     Parameters
     ----------
-    arm, reference : array, shape (n, tasks) and (k, tasks)
+    arm, reference : array, shape (n, tasks)
+        Rows are the same seeds.
 
     Raises
     ------
     DataError
-        As `interquartile_mean`, or if the tasks differ in number.
+        As `interquartile_mean`, or if the two differ in shape.
     """
+    from scipy.stats import beta  # slow to import
+
+    check_level(level)
     arm, reference = _checked(arm), _checked(reference)
-    if arm.shape[1] != reference.shape[1]:
-        raise DataError(f"{arm.shape[1]} tasks of the arm and {reference.shape[1]} of the reference")
-    wins = (arm[:, None] > reference) + 0.5 * (arm[:, None] == reference)
-    rng = np.random.default_rng(seed)
-    ours, theirs = (_counts(side.shape, draws, rng) for side in (arm, reference))
-    beaten = np.einsum("bit,ijt->bjt", ours, wins)
-    drawn = np.einsum("bjt,bjt->b", beaten, theirs) / wins.size
-    found = _aggregate(float(wins.mean()), drawn, min(len(arm), len(reference)), level)
-    return replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
+    if arm.shape != reference.shape:
+        raise DataError(f"scores {arm.shape} of the arm and {reference.shape} of the reference: seeds × tasks differ")
+    wins = (arm > reference) + 0.5 * (arm == reference)
+    value, tail = float(wins.mean()), (1 - level) / 2
+    count = _effective_wins(wins, level)
+    won, lost = value * count, (1 - value) * count
+    low = beta.ppf(tail, won, lost + 1) if won else 0.0
+    high = beta.ppf(1 - tail, won + 1, lost) if lost else 1.0
+    return Aggregate(value, float(low), float(high), level)
 
 
-def _counts(shape: tuple[int, int], draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Times that each draw holds each run, resampled within its task, shape (draws, n, tasks)."""
-    n, tasks = shape
-    return rng.multinomial(n, np.full(n, 1 / n), size=(draws, tasks)).transpose(0, 2, 1)
+def _effective_wins(wins: np.ndarray, level: float) -> float:
+    """Independent comparisons that would tell as much as these, shape (n, tasks), do."""
+    from scipy.stats import t
+
+    n, every, share = len(wins), wins.size, wins.mean()
+    if share in (0, 1):
+        return n
+    variance = wins.mean(axis=1).var(ddof=1) / n
+    count = every if variance == 0 else min(every, share * (1 - share) / variance)
+    freedom = t.ppf((1 + level) / 2, every - 1) / t.ppf((1 + level) / 2, n - 1)
+    return max(1.0, count * freedom**2)
 
 
 def _checked(scores: np.ndarray) -> np.ndarray:
@@ -94,10 +106,3 @@ def _checked(scores: np.ndarray) -> np.ndarray:
     if np.isnan(scores).any():
         raise DataError(f"{np.isnan(scores).sum()} of {scores.size} scores are missing: an aggregate needs all")
     return scores
-
-
-def _aggregate(value: float, drawn: np.ndarray, n: int, level: float) -> Aggregate:
-    check_level(level)
-    wide = value + (drawn - value) * np.sqrt(n / (n - 1))
-    low, high = np.quantile(wide, [(1 - level) / 2, (1 + level) / 2])
-    return Aggregate(value, float(low), float(high), level)
