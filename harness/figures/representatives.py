@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from harness.entries import CellRef
+from harness.contrasts import references
+from harness.entries import CellRef, Contrast
 from harness.figures.from_table import NO_IMAGE
 from harness.figures.style import NoFigureError
 from harness.figures.survival import Group, Yearly
@@ -31,32 +32,48 @@ GROUPS, FEWEST = 10, 20
 
 @dataclass(frozen=True, eq=False)
 class Representative:
-    """A row's cell in one column: the first of its seeds that is done."""
+    """A row's cell in one column, the first of its seeds that is done, and what holds it against its reference."""
 
     label: str
     cell: CellRef
+    contrast: Contrast | None = None
 
 
 def representatives(table: ComparisonTable, column: int, *, blind: bool = True) -> list[Representative]:
-    """The reference, the best other row, and metadata alone; those that have a result.
+    """The best row that is not the reference, the reference that it is held against, and metadata alone.
+
+    The reference comes first; those that have no result are left out.
 
     Raises
     ------
     DataError
         When none has.
     """
-    sign = -1 if lower_is_better(table.spec.metric) else 1
-    done = [row for row in table.rows if row.entries[column].mean is not None]
-    done.sort(key=lambda row: -sign * row.entries[column].mean)
-    references, others = ([row for row in done if row.reference == is_one] for is_one in (True, False))
-    rows = [(f"{row_label(table, row)} (reference)", row) for row in references[:1]]
-    rows += [(f"{row_label(table, row)} ({'best other' if rows else 'best'})", row) for row in others[:1]]
+    rows = [(label, table.rows[i]) for label, i in _chosen(table, column)]
     if blind:
         rows += [(NO_IMAGE, row) for row in table.baselines if row.baseline == "metadata"][:1]
-    found = [Representative(label, row.entries[column].done[0]) for label, row in rows if row.entries[column].done]
+    found = [
+        Representative(label, entry.done[0], entry.contrast)
+        for label, entry in ((label, row.entries[column]) for label, row in rows)
+        if entry.done
+    ]
     if not found:
         raise NoFigureError("curves", "no row has a result")
     return found
+
+
+def _chosen(table: ComparisonTable, column: int) -> list[tuple[str, int]]:
+    """Labels and rows: the best row that is held against a reference, behind it; else the best reference and other."""
+    sign = -1 if lower_is_better(table.spec.metric) else 1
+    done = [i for i, row in enumerate(table.rows) if row.entries[column].mean is not None]
+    done.sort(key=lambda i: -sign * table.rows[i].entries[column].mean)
+    names = [row_label(table, row) for row in table.rows]
+    held = references(table.rows, table.spec)
+    if pair := next(((held[i], i) for i in done if held.get(i) in done), None):
+        return [(f"{names[pair[0]]} (reference)", pair[0]), (f"{names[pair[1]]} (best other)", pair[1])]
+    marked, others = ([i for i in done if table.rows[i].reference == is_one] for is_one in (True, False))
+    found = [(f"{names[i]} (reference)", i) for i in marked[:1]]
+    return found + [(f"{names[i]} ({'best other' if found else 'best'})", i) for i in others[:1]]
 
 
 def read_predictions(cell: CellRef, files: FilesOf) -> pd.DataFrame:

@@ -148,6 +148,8 @@ def looked_into(sources: Sources) -> list[Section]:
 
 
 def _differently(sources: Sources, pair: Sequence[Representative]) -> tuple[list[Differently], str]:
+    if (contrast := pair[1].contrast) and contrast.refusals:
+        return [], "; ".join(refusal.words for refusal in contrast.refusals)
     try:
         found = called_differently(pair, [_details(sources, one).get("operating") or {} for one in pair], sources.files)
     except DataError as error:

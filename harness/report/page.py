@@ -14,6 +14,7 @@ from jinja2 import FileSystemLoader
 from harness.caption import caption
 from harness.entries import LEVEL
 from harness.figures.chosen import Drawn
+from harness.figures.from_table import shown_columns
 from harness.render import html, publish
 from harness.render.blocks import blocks
 from harness.render.pages import PAGES
@@ -90,6 +91,7 @@ def render(sources: Sources) -> str:
         pictures=pictures(table, sources.drawn),
         skipped=_by_reason(sources.drawn),
         sections=looked_into(sources),
+        which=shown_columns(table).said,
         costs=costs(sources, cards),
         failures=failures(sources),
         data=data_cards(sources, cards),

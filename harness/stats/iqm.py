@@ -1,8 +1,8 @@
 """Many tasks at once: interquartile mean, and probability of improvement (Agarwal et al., NeurIPS 2021).
 
 The paper resamples runs within each task, as if each task had runs of its own. Here one training, a seed, serves all
-tasks, so that they share its luck: with that, 95 % intervals of theirs covered 55 % in our simulations. The unit here is
-the seed. Intervals speak of other seeds on these tasks, and hold neither other tasks nor other patients.
+tasks, so that they share its luck: with that, 95 % intervals of theirs covered 55 % in our simulations. The unit here
+is the seed. Intervals speak of other seeds on these tasks, and hold neither other tasks nor other patients.
 """
 
 from __future__ import annotations
@@ -54,8 +54,7 @@ def interquartile_mean(scores: np.ndarray, *, level: float = 0.95) -> Aggregate:
 
 
 def probability_of_improvement(arm: np.ndarray, reference: np.ndarray, *, level: float = 0.95) -> Aggregate:
-    """Chance that a run of the arm beats the reference's run of the same seed on a task drawn at random; a tie counts one
-    half.
+    """Chance that a run of the arm beats the reference's of the same seed on a task drawn at random; a tie counts half.
 
     The interval is Clopper and Pearson's for as many wins as there would be independent ones with the variance found
     between seeds (Korn and Graubard, Survey Methodology 1998); where no seed loses, or none wins, there are as many as

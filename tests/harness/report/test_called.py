@@ -10,14 +10,15 @@ import pandas as pd
 import pytest
 
 from harness.entries import CellRef
-from harness.figures.representatives import Representative
+from harness.figures.representatives import Representative, representatives
 from harness.report.called import called_differently
 from harness.report.groups import looked_into
 from harness.report.page import render
+from harness.tables import build_table
 from mvmlm.errors import DataError
 from mvmlm.evaluation.judge import Judgement, Terms, judge
 from tests.harness.report.made_up import made_up
-from tests.harness.table_cells import grid
+from tests.harness.table_cells import grid, spec
 
 PAIR = [Representative(name, CellRef(0, name, None, "done")) for name in ("reference", "row")]
 
@@ -111,3 +112,21 @@ def test_the_report_says_why_it_cannot(sources):
     found = replace(sources, files=lambda cell, name: None if name == "predictions.parquet" else files(cell, name))
     assert {section.why for section in looked_into(found)} == {"predictions are not at hand"}
     assert "Patients called differently are not known: predictions are not at hand." in render(found)
+
+
+def test_what_refuses_a_mark_refuses_this_too(tmp_path):
+    frame = grid(tokens=(8, 16), seeds=(0,))
+    frame["shared"] = [{**s, "code": str(t)} for s, t in zip(frame["shared"], frame["method.tokens"])]
+    found = looked_into(made_up(tmp_path, frame))
+    assert {section.why for section in found} == {"tokens 8 and tokens 16 differ in code version"}
+
+
+def test_a_row_is_held_against_the_reference_of_its_own_encoder(tmp_path):
+    """The best row is of the one encoder, the best reference of the other."""
+    frame = pd.concat([grid(tokens=(8, 16), seeds=(0,)).assign(encoder=name) for name in ("a", "b")])
+    frame["key"] += frame["encoder"]
+    best = {("a", 8): 0.9, ("a", 16): 0.6, ("b", 8): 0.5, ("b", 16): 0.8}
+    frame["auc@breast"] = [best[place] for place in zip(frame["encoder"], frame["method.tokens"])]
+    asked = spec(rows=["encoder", "method.tokens"], reference={"method.tokens": 16})
+    pair = representatives(build_table(frame, None, asked), 0)
+    assert [one.label for one in pair] == ["a, tokens 16 (reference)", "a, tokens 8 (best other)"]

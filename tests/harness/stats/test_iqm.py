@@ -18,7 +18,7 @@ def test_the_interquartile_mean_is_that_of_all_runs():
 
 
 def test_its_interval_is_students_where_all_that_varies_is_the_seed():
-    """Tasks far apart, each moved by its seed alone: leaving a seed out then moves the mean as it moves a plain mean."""
+    """Tasks far apart, each moved by its seed alone: a seed left out then moves the mean as it moves a plain mean."""
     luck = np.random.default_rng(0).normal(0, 0.01, 4)
     found = interquartile_mean(np.arange(8) + luck[:, None])
     plain = ttest_1samp(luck, 0).confidence_interval(0.95)
