@@ -182,6 +182,8 @@ def cells(
         done = row["status"] == "done"
         metrics = json.loads(record["metrics"]) or (_metrics(store, tracker, row) if done else {})
         row.update(metrics)
+        if done and not metrics:
+            row["error"] = "its numbers are damaged or gone: run it again"
         recorded = record.get("measures") if record["status"] == "done" else None
         row["measures"] = json.loads(recorded) if recorded else _measures(card, tracker, row, beside) if done else {}
         told = record.get("shared") if record["status"] == "done" else None
@@ -208,8 +210,12 @@ def file_of_cell(store: Store, tracker: Tracker, cell: CellRef, name: str) -> Pa
 
 
 def _metrics(store: Store, tracker: Tracker, row: dict) -> dict[str, float]:
+    """Nothing where they cannot be read: the cell is then shown as undefined."""
     path = _file(store, tracker, row, "metrics.json")
-    return json.loads(path.read_text()) if path else {}
+    with suppress(ValueError):
+        said = json.loads(path.read_text()) if path else {}
+        return said if isinstance(said, dict) else {}
+    return {}
 
 
 def _measures(

@@ -14,7 +14,6 @@ import logging
 import math
 import os
 import re
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -23,12 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import psutil
 import yaml
 from filelock import FileLock
 
 from harness.environment import environment, git_commit
 from harness.home import Home
+from harness.lease import is_dead, lease
 from mvmlm.errors import MvmlmError
 
 CELLS = "cells.parquet"
@@ -129,7 +128,7 @@ class Tracker:
 
     @told
     def experiments(self) -> list[str]:
-        """Names of all experiments that hold runs of this harness."""
+        """Names of all experiments, those of other programs among them."""
         return [e.name for e in self.client.search_experiments() if e.name != "Default"]
 
     @told
@@ -138,11 +137,11 @@ class Tracker:
         ids = [e.experiment_id for e in self.client.search_experiments()]
         alive = []
         for run in self._search(ids, "attributes.status = 'RUNNING'"):
-            lease = run.data.tags.get(LEASE_TAG, "")
-            if _dead(lease):
+            writer = run.data.tags.get(LEASE_TAG, "")
+            if is_dead(writer):
                 self.client.set_terminated(run.info.run_id, "KILLED")
-            elif lease:
-                alive.append(lease)
+            elif writer:
+                alive.append(writer)
         return alive
 
     @told
@@ -156,7 +155,7 @@ class Tracker:
             tags={
                 **tags,
                 "harness.git_commit": git_commit(),
-                LEASE_TAG: _lease(),
+                LEASE_TAG: lease(),
                 "mlflow.user": os.environ.get("USER", "unknown"),
                 "mlflow.source.name": "python -m harness run",
             },
@@ -252,7 +251,7 @@ class Tracker:
                 **tags,
                 "mlflow.parentRunId": self.parent,
                 "harness.role": role,
-                LEASE_TAG: _lease(),
+                LEASE_TAG: lease(),
                 **({"harness.error": error[:5000]} if error else {}),
             },
         )
@@ -314,17 +313,26 @@ class Tracker:
     @told
     def cells_of(self, run_id: str) -> pd.DataFrame:
         """The cells of an invocation, from its artifact."""
-        return pd.read_parquet(self.client.download_artifacts(run_id, CELLS))
+        return self._artifact(run_id, CELLS, pd.read_parquet)
 
     @told
     def spec_of(self, run_id: str) -> dict:
         """The resolved ablation of an invocation, from its artifact."""
-        return yaml.safe_load(Path(self.client.download_artifacts(run_id, "spec.yaml")).read_text())
+        return self._artifact(run_id, "spec.yaml", lambda path: yaml.safe_load(path.read_text()))
 
     @told
     def file_of(self, run_id: str, name: str) -> Path:
         """A local path of one of a run's artifacts."""
         return Path(self.client.download_artifacts(run_id, name))
+
+    def _artifact(self, run_id: str, name: str, read: Callable[[Path], Any]) -> Any:
+        path = Path(self.client.download_artifacts(run_id, name))
+        try:
+            return read(path)
+        except (ValueError, yaml.YAMLError) as error:  # pyarrow's errors are among them
+            raise TrackingError(
+                f"{name} of the MLflow run {run_id} is damaged ({_line(error)}): run its ablation again, or delete it"
+            ) from error
 
     def use(self, ablation: str) -> None:
         """Look up children in this ablation's experiment."""
@@ -361,26 +369,8 @@ def flatten(config: dict, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _lease() -> str:
-    """Who writes: a process that ``_dead`` can look for."""
-    started = psutil.Process().create_time()
-    return json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "started": started})
-
-
 def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
-
-
-def _dead(lease: str) -> bool:
-    try:
-        said = json.loads(lease)
-        if said["host"] != socket.gethostname():
-            return False
-        return abs(psutil.Process(said["pid"]).create_time() - said["started"]) > 1.0
-    except psutil.NoSuchProcess:
-        return True
-    except (ValueError, KeyError, TypeError):
-        return False
 
 
 def _finite(value: Any) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import sys
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -89,8 +91,9 @@ def chosen_runs(args: argparse.Namespace, home: Home, tracker: Tracker) -> list[
     found = {name: tracker.invocations(name, args.profile) for name in asked or known}
     scale = f" with profile {args.profile}" if args.profile else ""
     if asked and (lost := [name for name, runs in found.items() if not runs]):
+        ours = ", ".join(name for name in known if tracker.invocations(name)) or "none"
         raise ConfigError(
-            f"no run of {lost[0]!r}{scale} in {home.tracking_uri} (it has: {', '.join(known) or 'none'}); "
+            f"no run of {lost[0]!r}{scale} in {home.tracking_uri} (it has: {ours}); "
             f"run it first: python -m harness run {lost[0]}"
         )
     chosen = [runs[0].info.run_id for runs in found.values() if runs]
@@ -99,6 +102,22 @@ def chosen_runs(args: argparse.Namespace, home: Home, tracker: Tracker) -> list[
             f"no runs{scale} in {home.tracking_uri} yet: python -m harness run ablations/token_count.yaml"
         )
     return chosen
+
+
+def on_each(run_ids: Sequence[str], act: Callable[[str], None]) -> int:
+    """Act on every run; one of several that cannot be used costs the others nothing. Returns the exit code."""
+    from mvmlm.errors import MvmlmError
+
+    code = 0
+    for run_id in run_ids:
+        try:
+            act(run_id)
+        except MvmlmError as error:
+            if len(run_ids) == 1:
+                raise
+            print(f"error: {error}", file=sys.stderr)
+            code = 2
+    return code
 
 
 def share(text: str) -> float:

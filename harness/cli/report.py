@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from harness.cli.common import add_run_arguments, chosen_runs, published_folder
+from harness.cli.common import add_run_arguments, chosen_runs, on_each, published_folder
 
 HELP = "write an ablation's report: one HTML page that needs nothing beside itself"
 EXAMPLES = """examples:
@@ -30,6 +30,8 @@ def run(args: argparse.Namespace) -> int:
     console = Console(highlight=False)
     home = Home.find(args.home)
     tracker = Tracker(home)
-    for run_id in chosen_runs(args, home, tracker):
-        report_invocation(console, tracker, home, run_id, Path(args.out), published_folder(args))
-    return 0
+    published = published_folder(args)
+    return on_each(
+        chosen_runs(args, home, tracker),
+        lambda run_id: report_invocation(console, tracker, home, run_id, Path(args.out), published),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 
-from harness.cli.common import add_run_arguments, chosen_runs, published_folder
+from harness.cli.common import add_run_arguments, chosen_runs, on_each, published_folder
 
 HELP = "print and write comparison tables"
 EXAMPLES = """examples:
@@ -45,8 +45,11 @@ def run(args: argparse.Namespace) -> int:
         print_changes(console, *(comparison(tracker, home, run_id) for run_id in args.diff))
         return 0
 
-    for run_id in chosen_runs(args, home, tracker):
-        table, _ = write_comparison(console, tracker, home, run_id, Path(args.out), published_folder(args))
+    published = published_folder(args)
+
+    def show(run_id: str) -> None:
+        table, _ = write_comparison(console, tracker, home, run_id, Path(args.out), published)
         if args.trace:
             print_trace(console, table)
-    return 0
+
+    return on_each(chosen_runs(args, home, tracker), show)

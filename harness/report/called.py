@@ -52,7 +52,10 @@ def called_differently(
     if not names:
         return []
     level = names[0].partition("@")[2]  # the first is the level of the predictions
-    theirs, ours = (read_predictions(one.cell, files).set_index("unit_id").sort_index() for one in pair)
+    frames = [read_predictions(one.cell, files) for one in pair]
+    if any("unit_id" not in frame for frame in frames):
+        raise DataError("their predictions do not say which rows they are of")
+    theirs, ours = (frame.set_index("unit_id").sort_index() for frame in frames)
     if not ours.index.equals(theirs.index) or not (ours["label"] == theirs["label"]).all():
         raise DataError("they were tested on different rows")
     return list(_called([n for n in names if n.endswith(f"@{level}")], operating, (theirs, ours)))

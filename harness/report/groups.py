@@ -188,9 +188,10 @@ def _details(sources: Sources, one: Representative) -> dict[str, Any]:
     """What a cell's judge noted; nothing where that cannot be read."""
     path = sources.files(one.cell, DETAILS)
     try:
-        return json.loads(path.read_text()) if path else {}
+        said = json.loads(path.read_text()) if path else {}
     except (OSError, ValueError):
         return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _groups(said: Mapping[str, Any]) -> list[Group]:
