@@ -15,9 +15,11 @@ import numpy as np
 import pandas as pd
 
 from harness.entries import CellRef
+from harness.environment import code_digest
 from harness.home import Home
 from harness.measures import measures_of
 from harness.shared import shared_of
+from harness.stale_code import of_another_version
 from harness.stats.delong import Components, read_components
 from harness.store import Card, Store
 from harness.table_model import ComparisonTable, TableSpec, stage_of
@@ -87,7 +89,8 @@ def comparison(tracker: Tracker, home: Home, run_id: str, published: Path | None
     said = tracker.spec_of(run_id)
     beside = said["table"].get("beside") or ()
     frame = cells(tracker, home, run_id, said["ablation"], said["table"]["metric"], beside)
-    table = _table(frame, said)
+    codes = [shared.get("code") for shared, status in zip(frame["shared"], frame["status"]) if status == "done"]
+    table = _table(frame, said, of_another_version(codes, code_digest()))
     if literature is None:
         return table
     ours = frame[frame["baseline"].isna()]
@@ -129,8 +132,9 @@ def _check_beside(plan: Plan, beside: Sequence[str]) -> None:
             )
 
 
-def _table(frame: pd.DataFrame, said: dict) -> ComparisonTable:
+def _table(frame: pd.DataFrame, said: dict, more: Sequence[str] = ()) -> ComparisonTable:
     rows, below = frame[frame["baseline"].isna()], frame[frame["baseline"].notna()]
+    sets = said.get("sets") or {}
     spec = TableSpec(
         rows=said["table"]["rows"],
         columns=said["table"]["columns"],
@@ -142,10 +146,11 @@ def _table(frame: pd.DataFrame, said: dict) -> ComparisonTable:
         dataset=said["dataset"],
         simulated=said["simulated"],
         releasable=said.get("releasable", ""),
-        notes=list(dict.fromkeys(note for notes in frame["notes"] for note in notes)),
+        notes=[*dict.fromkeys(note for notes in frame["notes"] for note in notes), *more],
         beside=said["table"].get("beside") or (),
         compare=said["table"].get("compare") or {},
         digits=said["table"].get("digits") or 3,
+        varies=[p for axis in (*said["table"]["rows"], *said["table"]["columns"]) for p in sets.get(axis, ())],
     )
     return build_table(rows, below, spec, coordinates=said["coordinates"])
 

@@ -22,8 +22,8 @@ from harness.table_model import Row, Spec
 from harness.wording import column_label, lower_is_better
 from mvmlm.errors import DataError
 
-BUDGET = frozenset({"train.epochs", "train.min_steps", "train.accumulate", "train.batch_size", "search.trials"})
-"""Axes whose very question is the training budget."""
+BUDGET = ("train.epochs", "train.min_steps", "train.accumulate", "train.batch_size", "search.trials", "eval.finetune.")
+"""How the names of settings begin whose very question is the training budget where an axis varies them."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,8 @@ def arms(entries: tuple[Entry, Entry], names: tuple[str, str]) -> tuple[family.A
 
 def varied(spec: Spec) -> frozenset[str]:
     """What cells of a table may differ in, since it is the table's very question."""
-    return frozenset({"budget"}) if BUDGET & {*spec.rows, *spec.columns} else frozenset()
+    asked = any(path.startswith(BUDGET) for path in (*spec.rows, *spec.columns, *spec.varies))
+    return frozenset({"budget"}) if asked else frozenset()
 
 
 def row_name(row: Row, spec: Spec) -> str:

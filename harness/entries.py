@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from harness.wording import DASH, SIGNS, listed, measure_value, number, plain
+from mvmlm.errors import DataError
 
 if TYPE_CHECKING:
     from harness.stats.delong import Components
@@ -132,7 +133,7 @@ class Entry:
     low, high : float or None
         2.5th and 97.5th percentile of ``draws``.
     draws : ndarray, shape (B,), or None
-        Bootstrap draws of the mean over seeds. Entries tested on the same patients are paired draw by draw.
+        Bootstrap draws of the mean over seeds, those that are defined.
     reasons : tuple of str
         What a reader has to know: seeds without a result and why, why there is no interval.
     footnotes : tuple of str
@@ -299,7 +300,9 @@ def _lost(refs: Sequence[CellRef]) -> tuple[str, ...]:
 
 
 def _mean_draws(done: Sequence[CellRef]) -> tuple[np.ndarray | None, str]:
-    """Draws of the mean over seeds; or None and why there are none."""
+    """Draws of the mean over seeds that are defined, and how many are not; or None and why there are none."""
+    from harness.stats.difference import defined
+
     without = [c.seed for c in done if c.draws is None]
     if without:
         whose = f" of {_seeds(without)}" if len(without) < len(done) else ""
@@ -312,9 +315,13 @@ def _mean_draws(done: Sequence[CellRef]) -> tuple[np.ndarray | None, str]:
         if len(differing) > 1:
             return None, f"no interval: the seeds have different test sets ({name} = {listed(differing)})"
     draws = np.mean([c.draws for c in done], axis=0, dtype=np.float64)
-    if not np.isfinite(draws).all():
-        return None, "no interval: some bootstrap draws are not finite"
-    return draws, ""
+    if np.isfinite(draws).all():
+        return draws, ""
+    try:
+        kept, note = defined(draws)
+    except DataError as error:
+        return None, f"no interval: {str(error).partition(':')[0]}"
+    return kept, f"interval: {note}"
 
 
 def _seeds(seeds: Sequence[Any]) -> str:

@@ -182,6 +182,7 @@ class _Expander:
 
     def _expansion(self, axes: Axes, base: dict, grid: dict[str, list], cells: list[Cell]) -> Expansion:
         shown = {d.name: [v.shown for v in d.values] for d in axes.dimensions}
+        sets = {d.name: sorted({path for v in d.values for path in v.settings} - {d.name}) for d in axes.dimensions}
         table = self.spec.table.model_copy(update={"reference": self.reference or None})
         return Expansion(
             name=self.name,
@@ -190,7 +191,7 @@ class _Expander:
             table=table,
             cells=cells,
             coordinates=[*shown, *OWN_COORDINATES],
-            resolved={"base": base, "axes": shown, **grid},
+            resolved={"base": base, "axes": shown, "sets": {axis: s for axis, s in sets.items() if s}, **grid},
         )
 
     def _owned(self) -> None:

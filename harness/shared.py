@@ -7,7 +7,11 @@ from collections.abc import Callable
 from harness.keys import canonical
 from harness.store import Card
 
-TRAINS = {"pretrain": ("train", ("epochs", "min_steps", "batch_size", "accumulate")), "finetune": ("finetune", None)}
+TRAINS = {
+    "search": ("search", ("trials",)),
+    "pretrain": ("train", ("epochs", "min_steps", "batch_size", "accumulate")),
+    "finetune": ("finetune", None),
+}
 """Stages that train, the section of their settings that holds their budget, and which of it."""
 
 
@@ -47,6 +51,8 @@ def shared_of(card: Callable[[str, str], Card | None], key: str) -> dict[str, ob
         if stage in TRAINS
         for section, names in (TRAINS[stage],)
     }
+    if found["budget"]:  # what was trained without a search had no trial
+        found["budget"].setdefault("search", _budget({"trials": 0}, TRAINS["search"][1]))
     return found
 
 

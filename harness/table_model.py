@@ -31,6 +31,7 @@ class Spec(Protocol):
     beside: Sequence[str]
     compare: Mapping[str, Any]
     digits: int
+    varies: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class TableSpec:
         Fields of `harness.contrasts.CompareOptions`.
     digits : int
         Decimals of the metric.
+    varies : sequence of str
+        Settings that the labelled axes among rows and columns set.
     """
 
     rows: Sequence[str]
@@ -74,6 +77,7 @@ class TableSpec:
     beside: Sequence[str] = ()
     compare: Mapping[str, Any] = field(default_factory=dict)
     digits: int = 3
+    varies: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

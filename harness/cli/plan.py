@@ -54,14 +54,22 @@ def show_plan(
     address: str | None = None,
     cells: bool = False,
 ) -> int:
-    """Print a plan; 1 when part of it cannot be placed on the cluster, 0 otherwise."""
+    """Print a plan; 1 when part of it cannot be placed on the cluster, 0 otherwise.
+
+    Raises
+    ------
+    MvmlmError
+        When its cells make no table.
+    """
     from rich.table import Table
 
+    from harness.comparison import check_table
     from harness.plan import estimates, summary, total_time, unplaceable, wall_clock
     from harness.progress import clock
     from harness.schedule import cluster, this_machine, total
     from harness.store import Store
 
+    check_table(plan, expansion.header()["spec"])
     store = Store(home.store)
     needed = plan.needed(store)
     cached = plan.cached(store)

@@ -114,6 +114,23 @@ def test_marks_are_refused_where_more_than_the_method_differs(what, value, said)
     assert "No underline in 1 entry that could not be compared with the bold one." in words(table)
 
 
+@pytest.mark.parametrize(
+    ("axis", "varies", "is_refused"),
+    [
+        ("method.tokens", (), True),
+        ("train.epochs", (), False),
+        ("eval.finetune.epochs", (), False),
+        ("method.tokens", ("images.height", "train.epochs"), False),
+        ("method.tokens", ("images.height",), True),
+    ],
+)
+def test_where_the_budget_is_the_question_it_is_no_reason_to_refuse(axis, varies, is_refused):
+    cells = frame({8: 0.7, 16: 0.74}).rename(columns={"method.tokens": axis})
+    cells["shared"] = [{**s, "budget": {"pretrain": str(t)}} for s, t in zip(cells["shared"], (8, 16))]
+    asked = spec(rows=[axis], reference={axis: 16}, compare={"test": "bootstrap"}, varies=varies)
+    assert bool(only(build_table(cells, None, asked))[8].contrast.refusals) == is_refused
+
+
 def test_a_row_without_pretraining_has_no_budget_to_differ_in():
     cells = frame({8: 0.70, 16: 0.74})
     cells["shared"] = [{**s, "budget": {} if t == 8 else s["budget"]} for s, t in zip(cells["shared"], (8, 16))]

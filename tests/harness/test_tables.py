@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.caption import SIMULATED, caption
+from harness.stale_code import of_another_version
 from harness.tables import build_table
 from mvmlm.errors import ConfigError, DataError
 from tests.harness.table_cells import METRIC, grid, lose, no_image, spec, wounded
@@ -196,7 +197,7 @@ def test_nothing_done_yet_still_makes_a_table():
         ([None, None, None], {}, "the bootstrap draws are missing or cannot be read"),
         ([np.ones(4), None, np.ones(4)], {}, "the bootstrap draws of seed 1 are missing or cannot be read"),
         ([np.ones(4), np.ones(5), np.ones(4)], {}, f"the seeds have {UNEVEN} (4, 5)"),
-        ([np.ones(4), np.full(4, np.nan), np.ones(4)], {}, "some bootstrap draws are not finite"),
+        ([np.ones(4), np.full(4, np.nan), np.ones(4)], {}, "0 of 4 bootstrap draws are defined"),
         ([np.ones(4)] * 3, {"n": [118, 118, 120]}, "the seeds have different test sets (n = 118, 120)"),
     ],
 )
@@ -207,6 +208,26 @@ def test_no_interval_where_it_would_not_be_one(draws, counts, said):
     assert entry(table).low is None
     assert entry(table).mean is not None
     assert table.footnotes == (("a", f"no interval: {said}"),)
+
+
+def test_draws_that_are_undefined_are_left_out_of_the_interval_and_counted():
+    frame = small()
+    draws = [np.linspace(0.6, 0.8, 1000) for _ in range(3)]
+    draws[1][[3, 500]] = np.nan
+    frame["draws"] = pd.Series(draws, dtype=object)
+    table = build_table(frame, None, spec())
+    low, high = np.percentile(np.delete(draws[0], [3, 500]), [2.5, 97.5])
+    assert (entry(table).low, entry(table).high) == pytest.approx((low, high))
+    assert table.footnotes == (("a", "interval: 2 of 1000 draws leave the metric undefined and are left out"),)
+
+
+def test_rows_without_images_that_an_older_code_made_have_the_sign_too():
+    frame, below = grid(tokens=(4, 8), tasks=("mass",), fractions=(1.0,)), no_image(tasks=("mass",), fractions=(1.0,))
+    frame["shared"] = [{"code": "new old"}] * len(frame)
+    below["shared"] = [{"code": "older" if name == "metadata" else "new"} for name in below["baseline"]]
+    table = build_table(frame, below, spec())
+    assert table.footnotes == (("a", "made by another version of the code than most cells"),)
+    assert [row.baseline for row in table.baselines if row.entries[0].footnotes] == ["metadata"]
 
 
 def test_cells_of_another_version_of_the_code_have_a_sign_and_keep_their_number():
@@ -220,6 +241,21 @@ def test_cells_of_another_version_of_the_code_have_a_sign_and_keep_their_number(
     assert [e.footnotes for e in signed] == [("a",)] and signed[0].mean is not None
     frame["shared"] = [{"code": "old"} if is_older else {} for is_older in older]
     assert build_table(frame, None, spec()).footnotes == ()
+
+
+@pytest.mark.parametrize(
+    ("codes", "said"),
+    [
+        (["now", "now", None], []),
+        (["old", "now", "old now", None], ["2 of 3 results stand on stages"]),
+        (["old", "now"], ["1 of 2 results stands on stages"]),
+        (["old", "older"], ["All results stand on stages"]),
+        ([None, ""], []),
+    ],
+)
+def test_results_of_another_code_than_the_present_one_are_counted(codes, said):
+    found = of_another_version(codes, "now")
+    assert [text.partition(" that another version")[0] for text in found] == said
 
 
 def test_what_every_entry_would_note_is_said_once():
