@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from harness.environment import git_commit
+from harness.histories import read_history
 from harness.keys import canonical, content_key
 from harness.measures import measures_of
 from harness.plan import Plan, PlannedCell
@@ -199,7 +200,7 @@ class Recorder:
                 config={**self._settings(row, kept), "coordinates": row.cell.coordinates},
                 tags=tags,
                 metrics={**self._measures(row), **self._metrics(row)} if kept else {},
-                history=self._history(row) if kept else [],
+                histories=self._histories(row) if kept else {},
                 files=[p for f in FILES if (p := folder / f).is_file()] if kept else [],
                 error=stage.error or None,
                 traceback=self._traceback(row),
@@ -245,10 +246,14 @@ class Recorder:
         words = [f"{level_name(name, list(first))}={value}" for name, value in said.items()]
         return " ".join(words) or mine[0].config.method.name
 
-    def _history(self, row: PlannedCell) -> list[dict]:
-        key = row.stages.get("pretrain")
-        path = self.store.path("pretrain", key) / "history.json" if key else Path()
-        return json.loads(path.read_text()) if key and path.is_file() else []
+    def _histories(self, row: PlannedCell) -> dict[str, list[dict]]:
+        """Epochs of the trainings that a cell stands on, by stage."""
+        found = {
+            stage: read_history(self.store.path(stage, row.stages[stage]))
+            for stage in ("pretrain", "finetune")
+            if stage in row.stages
+        }
+        return {stage: epochs for stage, epochs in found.items() if epochs}
 
     def _traceback(self, row: PlannedCell) -> str | None:
         return next((t for key in row.stages.values() if (t := self.state.stages[key].traceback)), None)

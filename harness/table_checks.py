@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -65,7 +66,8 @@ def metric_problems(table: TableConfig, where: Where) -> list[Problem]:
     if level not in LEVELS:
         what = f"{table.metric!r} does not say its level; write {name or 'auc'}@breast (levels: {', '.join(LEVELS)})"
     elif name not in METRICS:
-        what = f"there is no metric {name!r}{did_you_mean(name, METRICS)} (known: {', '.join(METRICS)})"
+        known = dict.fromkeys(re.sub(r"year\d+$", "year<k>", metric) for metric in METRICS)
+        what = f"there is no metric {name!r}{did_you_mean(name, METRICS)} (known: {', '.join(known)})"
     elif table.compare.test == "delong" and name != "auc":
         what = f"DeLong's test is of AUCs, and the metric is {table.metric}; take auto or bootstrap"
         return [where.inside("compare", "test").problem("table.compare.test", what)]

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from harness.contrasts import CompareOptions, with_contrasts
+from harness.early_end import with_early_ends
 from harness.entries import COUNTS, CellRef, Entry, cell_refs, make_entry, make_fact
 from harness.overall import overall
 from harness.stale_code import with_stale_code
@@ -79,7 +80,7 @@ def build_table(
     below = _baseline_rows(baselines, spec, column_keys, coordinates) if baselines is not None else []
     options = CompareOptions(**(spec.compare or {}))
     rows = with_contrasts(_with_best(rows, spec.metric), spec, options)
-    (rows, below), footnotes, common = _with_footnotes(*with_stale_code(rows, below))
+    (rows, below), footnotes, common = _with_footnotes(*with_stale_code(with_early_ends(rows), below))
     rows, below = ([_with_facts(row, spec) for row in part] for part in (rows, below))
     across = zip(*(row.entries for row in (*rows, *below)))
     columns = tuple(_column(spec, key, entries) for key, entries in zip(column_keys, across))

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ CELL_TAG = "harness.cell"
 STAGE_TAG = "harness.stage"
 TRIAL_TAG = "harness.trial"
 LEASE_TAG = "harness.lease"
+METRICS_AT_ONCE, PARAMS_AT_ONCE = 900, 100  # of a request; a server takes no more than 1,000 and 100
 LONGEST_TAG = 8000  # characters; MLflow cuts what is longer
 
 
@@ -190,7 +192,7 @@ class Tracker:
         config: dict,
         tags: dict[str, str],
         metrics: dict[str, float],
-        history: list[dict],
+        histories: dict[str, list[dict]],
         files: list[Path],
         error: str | None = None,
         traceback: str | None = None,
@@ -203,13 +205,13 @@ class Tracker:
             ``FINISHED`` or ``FAILED``.
         config : dict
             The resolved configuration; logged flat as params, and as ``config.yaml``.
-        history : list of dict
-            Epoch records of its pretraining; logged as curves ``pretrain/<name>``.
+        histories : dict
+            Stage to the epoch records of its training; logged as curves ``<stage>/<name>``.
         files : list of Path
             Artifacts to copy: predictions, metrics, draws.
         """
         with self._child(name, "cell", tags, status, error) as run_id:
-            self._numbers(run_id, config, metrics, history)
+            self._numbers(run_id, config, metrics, histories)
             texts = {"config.yaml": _yaml(config), "environment.json": _json(environment())}
             if traceback:
                 texts["traceback.txt"] = traceback
@@ -232,7 +234,7 @@ class Tracker:
         looks = [{"epoch": int(number), "objective": score} for number, score in trial["looks"].items()]
         with self._child(name, "trial", said, status, trial["error"]) as run_id:
             metrics = {"objective": trial["value"], "seconds": trial["seconds"]}
-            self._numbers(run_id, trial["params"], metrics, looks, "looks")
+            self._numbers(run_id, trial["params"], metrics, {"looks": looks})
         return run_id
 
     def logged_trials(self) -> set[tuple[str, str]]:
@@ -264,21 +266,23 @@ class Tracker:
         self.client.set_terminated(run_id, status)
 
     def _numbers(
-        self, run_id: str, config: dict, metrics: dict[str, float], history: list[dict], curves: str = "pretrain"
+        self, run_id: str, config: dict, metrics: dict[str, float], curves: dict[str, list[dict]]
     ) -> None:
         from mlflow.entities import Metric, Param
 
         now = _now()
         said = [Metric(metric_key(k), float(v), now, 0) for k, v in metrics.items() if _finite(v)]
-        for record in history:
+        for name, record in ((name, record) for name, history in curves.items() for record in history):
             step = int(record["epoch"])
             said += [
-                Metric(f"{curves}/{metric_key(k)}", float(v), now, step)
+                Metric(f"{name}/{metric_key(k)}", float(v), now, step)
                 for k, v in record.items()
                 if k != "epoch" and _finite(v)
             ]
         params = [Param(param_key(k), str(v)) for k, v in flatten(config).items()]
-        self.client.log_batch(run_id, metrics=said, params=params)
+        parts = _parts(said, METRICS_AT_ONCE), _parts(params, PARAMS_AT_ONCE)
+        for some, settings in zip_longest(*parts, fillvalue=()):
+            self.client.log_batch(run_id, metrics=some, params=settings)
 
     def count(self, counts: dict[str, int]) -> None:
         """Log how many cells are done, failed and cached, on the parent."""
@@ -367,6 +371,10 @@ def flatten(config: dict, prefix: str = "") -> dict[str, Any]:
         elif value is not None:
             flat[prefix + name] = value
     return flat
+
+
+def _parts(items: list, size: int) -> list[list]:
+    return [items[i : i + size] for i in range(0, len(items), size)]
 
 
 def _line(error: Exception) -> str:

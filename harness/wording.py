@@ -67,6 +67,8 @@ MEASURES = {
 LEVELS = ("view", "breast", "exam", "patient")
 """At which a metric can be taken; part of its name."""
 _UNITS = {"breast": "breasts", "patient": "patients", "exam": "exams", "view": "views", "image": "images"}
+MOST_YEARS = 30
+"""That `eval.risk.years` may look ahead."""
 METRICS = {
     "auc": "AUC",
     "ap": "average precision",
@@ -89,8 +91,8 @@ METRICS = {
     "median_rank": "median rank",
     **{f"image_recall_at_{k}": f"recall at {k}, report to image" for k in (1, 5, 10)},
     "image_median_rank": "median rank, report to image",
-    **{f"auc_year{k}": f"AUC within {k} years" for k in range(1, 6)},
-    **{f"auc_ipcw_year{k}": f"AUC within {k} years (IPCW)" for k in range(1, 6)},
+    **{f"auc_year{k}": f"AUC within {k} year{'s' * (k > 1)}" for k in range(1, MOST_YEARS + 1)},
+    **{f"auc_ipcw_year{k}": f"AUC within {k} year{'s' * (k > 1)} (IPCW)" for k in range(1, MOST_YEARS + 1)},
 }
 """Metric, without its level, to its title."""
 _OF_ERRORS = frozenset({"brier", "ece", "ibs", "median_rank", "image_median_rank"})

@@ -29,7 +29,7 @@ from harness.figures.heatmap import heatmap_figure
 from harness.figures.learning import learning_figure
 from harness.figures.page import write
 from harness.figures.style import MAX_PANELS, NoFigureError, Notes
-from harness.figures.trainings import memory_panels, time_panels, trainings
+from harness.figures.trainings import memory_panels, stand_on, time_panels, trainings
 from harness.figures.words import axis_words, column_label_of, intervals, notes, refusals, tests
 from harness.store import Card, Store
 from harness.table_model import ComparisonTable
@@ -143,7 +143,9 @@ def _figures(asked: Asked) -> Iterator[tuple[str, Callable[[], Figure]]]:
     yield "heatmap", partial(_heatmap, asked)
     yield "cost", partial(_cost, asked, time_panels)
     yield "memory", partial(_cost, asked, memory_panels)
-    yield "learning", partial(_learning, asked)
+    yield "learning", partial(_learning, asked, "pretrain", "Losses of different methods are not on one scale.")
+    if stand_on(asked.table, asked.shown, asked.card, "finetune"):
+        yield "tuning", partial(_learning, asked, "finetune", "Of each row the learning rate that was chosen.")
     kinds = {"survival": _survival, "years": _years} if _is_risk(asked) else {"curves": _curves}
     titles = asked.shown.titles[:MAX_PANELS]
     for kind, draw in kinds.items():
@@ -201,13 +203,13 @@ def _cost(asked: Asked, panels_of: Callable[..., tuple[list[Panel], str]]) -> Fi
     return cost_figure(panels, x_label=label, y_label=asked.metric, higher_is_better=asked.upward, notes=said)
 
 
-def _learning(asked: Asked) -> Figure:
+def _learning(asked: Asked, stage: str, aside: str) -> Figure:
     table, shown = asked.table, asked.shown
     if asked.store is None:
         raise NoFigureError("learning curves", "no store of stages is at hand")
-    found = trainings(table, shown, asked.card, asked.store.path)
+    found = trainings(table, shown, asked.card, asked.store.path, stage)
     spec = table.spec
-    said = f"Data: {spec.dataset}, profile {spec.profile}. Losses of different methods are not on one scale."
+    said = f"Data: {spec.dataset}, profile {spec.profile}. {aside}"
     return learning_figure(found, notes=Notes(said, spec.simulated, spec.question))
 
 
@@ -283,7 +285,7 @@ def _slug(title: str) -> str:
 
 def _remove_stale(folder: Path, stem: str, kept: Sequence[Path]) -> None:
     """Remove pictures that an earlier table got under this stem and this one did not."""
-    single, of_columns = "axis|forest|heatmap|cost|memory|learning", "curves|survival|years"
+    single, of_columns = "axis|forest|heatmap|cost|memory|learning|tuning", "curves|survival|years"
     ours = re.compile(rf"{re.escape(stem)}-({single}|({of_columns})(-[a-z0-9-]+)?)\.(pdf|png)")
     for path in folder.glob("*"):
         if ours.fullmatch(path.name) and path not in kept:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from harness.figures.from_table import Shown
 from harness.figures.learning import Training
 from harness.figures.style import NoFigureError
 from harness.figures.words import label_of, row_label
+from harness.histories import read_history
 from harness.store import Card
 from harness.table_model import ComparisonTable, Row
 
@@ -84,13 +84,17 @@ def memory_panels(table: ComparisonTable, shown: Shown, card: CardOf) -> tuple[l
     return _panels(table, shown, held), "memory that training took [GiB]"
 
 
-def trainings(table: ComparisonTable, shown: Shown, card: CardOf, folder: Callable[[str, str], Path]) -> list[Training]:
-    """Histories of the pretrainings behind the first shown column, a line for each row whose pretrainings are its own.
+def trainings(
+    table: ComparisonTable, shown: Shown, card: CardOf, folder: Callable[[str, str], Path], stage: str = "pretrain"
+) -> list[Training]:
+    """Histories of the trainings behind the first shown column, a line for each row whose trainings are its own.
 
     Parameters
     ----------
     folder : callable
         Stage and key to where its output is.
+    stage : str
+        One of :data:`TRAININGS`.
 
     Raises
     ------
@@ -100,18 +104,24 @@ def trainings(table: ComparisonTable, shown: Shown, card: CardOf, folder: Callab
     by_keys: dict[tuple, list[Row]] = {}
     for row in sorted(table.rows, key=lambda r: not r.reference):
         cells = row.entries[shown.columns[0]].done
-        below = [stages_below(card, cell.key).get("pretrain") for cell in cells if cell.key]
+        below = [stages_below(card, cell.key).get(stage) for cell in cells if cell.key]
         keys = tuple(dict.fromkeys(said.key for said in below if said is not None))
         if keys:
             by_keys.setdefault(keys, []).append(row)
     found = [
         Training(_shared_label(table, rows), runs)
         for keys, rows in by_keys.items()
-        if (runs := [h for key in keys if (h := _history(folder("pretrain", key)))])
+        if (runs := [h for key in keys if (h := read_history(folder(stage, key)))])
     ]
     if not found:
-        raise NoFigureError("learning curves", "no history of a pretraining is in this store")
+        raise NoFigureError("learning curves", f"no history of a {TRAININGS[stage]} is in this store")
     return found
+
+
+def stand_on(table: ComparisonTable, shown: Shown, card: CardOf, stage: str) -> bool:
+    """Whether a cell of the first shown column stands on such a stage."""
+    keys = (cell.key for row in table.rows for cell in row.entries[shown.columns[0]].done if cell.key)
+    return any(stage in stages_below(card, key) for key in keys)
 
 
 def _keys(table: ComparisonTable, shown: Shown) -> list[str]:
@@ -160,11 +170,3 @@ def _shared_label(table: ComparisonTable, rows: Sequence[Row]) -> str:
         if len(mine) == 1 and len(all_) > 1:
             said.append(label_of(path, mine.pop()))
     return ", ".join(said) or "all rows"
-
-
-def _history(folder: Path) -> list[dict]:
-    try:
-        said = json.loads((folder / "history.json").read_text())
-    except (OSError, ValueError):
-        return []
-    return [r for r in said if isinstance(r, dict) and "epoch" in r] if isinstance(said, list) else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from harness.histories import HISTORY, all_rates
 from harness.stages.base import Context
 from harness.stages.features import FEATURES
 from harness.stages.finetune import DETAILS, SCORES
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def finetune(context: Context) -> dict:
-    """Fine-tune and write what the protocol judges, and ``details.json``."""
+    """Fine-tune and write what the protocol judges, ``details.json`` and ``history.json``."""
     from mvmlm.data.augment import Augmentation
     from mvmlm.data.image_store import ImageStore, stored_breasts
     from mvmlm.data.splits import with_split
@@ -48,6 +49,8 @@ def finetune(context: Context) -> dict:
             workers=context.runtime["workers"],
             on_epoch=context.report,
         )
+    chosen = next(run for run in details["runs"] if "chosen" in run)
+    (context.out / HISTORY).write_text(json.dumps(all_rates(details["runs"]), indent=1))
     (context.out / DETAILS).write_text(json.dumps(details, indent=1))
     carry_licence(context.inputs["images"], context.out)
     seconds = sum(run.get("seconds", 0.0) for run in details["runs"])
@@ -57,7 +60,12 @@ def finetune(context: Context) -> dict:
         "lr": details["lr"],
         "epochs": sum(run.get("epochs", 0) for run in details["runs"]),
         "seconds": seconds,
-        "measures": {"seconds": seconds, "lr": details["lr"], **peak.measures},
+        "measures": {
+            "seconds": seconds,
+            "lr": details["lr"],
+            "ended_early": float(chosen["epochs"] < chosen["of_epochs"]),
+            **peak.measures,
+        },
         "method_source": source_digest(name),
         "notes": notes(details, config, name),
     }

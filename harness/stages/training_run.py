@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.histories import HISTORY
 from harness.stages.base import Context
 from harness.stages.licence import carry_licence
 from harness.stages.search import apply_best
@@ -160,7 +161,7 @@ def train_and_save(
     if group.rank:
         return {}
     save_method(made.method, out)
-    (out / "history.json").write_text(json.dumps(trained.history, indent=1))
+    (out / HISTORY).write_text(json.dumps(trained.history, indent=1))
     notes = [*made.notes, *trained.notes]
     if "labels" in config:
         notes.append(

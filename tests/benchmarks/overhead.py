@@ -97,7 +97,7 @@ def ours(home: Home, inputs: dict[str, str], capacity: dict[str, float]) -> list
             config=node.config,
             tags={"harness.key": node.key},
             metrics=store.card("evaluate", node.key).summary["metrics"],
-            history=[],
+            histories={},
             files=list(folder.glob("*.parquet")),
         )
         ends.append(time.perf_counter())

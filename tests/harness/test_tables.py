@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.caption import SIMULATED, caption
+from harness.early_end import WHY
 from harness.stale_code import of_another_version
 from harness.tables import build_table
 from mvmlm.errors import ConfigError, DataError
@@ -241,6 +242,18 @@ def test_cells_of_another_version_of_the_code_have_a_sign_and_keep_their_number(
     assert [e.footnotes for e in signed] == [("a",)] and signed[0].mean is not None
     frame["shared"] = [{"code": "old"} if is_older else {} for is_older in older]
     assert build_table(frame, None, spec()).footnotes == ()
+
+
+def test_trainings_that_ended_early_have_a_sign_and_keep_their_number():
+    frame = grid(tokens=(4, 8, 16), tasks=("mass",), fractions=(1.0,), seeds=(0, 1))
+    told = {4: (1.0, 1.0), 8: (0.0, 1.0), 16: (0.0, 0.0)}
+    frame["measures"] = [
+        {"finetune/ended_early": told[t][s]} for t, s in zip(frame["method.tokens"], frame["seed"])
+    ]
+    table = build_table(frame, None, spec())
+    assert dict(table.footnotes) == {"a": WHY, "b": f"seed 1: {WHY}"}
+    assert [row.entries[0].footnotes for row in table.rows] == [("a",), ("b",), ()]
+    assert all(row.entries[0].mean is not None for row in table.rows)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,10 @@ def log(tracker: Tracker, **changes) -> str:
         "config": {"method": {"name": "mvmlm", "tokens": 16, "text_tokens": None}, "seed": 0},
         "tags": {"harness.key": "c1"},
         "metrics": {"auc@breast": 0.75, "auc@breast/low": 0.6, "broken": float("nan")},
-        "history": [{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 2.0}],
+        "histories": {
+            "pretrain": [{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 2.0}],
+            "finetune": [{"epoch": 1, "val_loss": 0.5}],
+        },
         "files": [],
     }
     return tracker.log_cell("a cell", **{**said, **changes})
@@ -50,10 +53,29 @@ def test_a_child_holds_params_curves_metrics_tags_and_artifacts(home, tmp_path):
     assert "broken" not in run.data.metrics
     curve = tracker.client.get_metric_history(run.info.run_id, "pretrain/loss")
     assert [(m.step, m.value) for m in curve] == [(1, 3.0), (2, 2.0)]
+    assert run.data.metrics["finetune/val_loss"] == 0.5
     assert run.data.tags["mlflow.parentRunId"] == parent
     names = {a.path for a in tracker.client.list_artifacts(run.info.run_id)}
     assert names == {"config.yaml", "environment.json", "predictions.parquet"}
     assert pd.read_parquet(tracker.file_of(run.info.run_id, "predictions.parquet")).equals(CELLS)
+
+
+def test_long_trainings_are_logged_whole(home):
+    """A server takes no more than 1,000 metrics in a request."""
+    tracker = Tracker(home)
+    start(tracker)
+    sizes = []
+    whole = tracker.client.log_batch
+
+    def log_batch(run, *, metrics, params):
+        sizes.append(len(metrics))
+        whole(run, metrics=metrics, params=params)
+
+    tracker.client.log_batch = log_batch
+    history = [{"epoch": epoch, **{f"loss{i}": 1.0 for i in range(10)}} for epoch in range(1, 201)]
+    run = log(tracker, histories={"finetune": history})
+    assert len(tracker.client.get_metric_history(run, "finetune/loss9")) == 200
+    assert max(sizes) <= 1000 and len(sizes) == 3
 
 
 def test_cells_are_found_again_by_key_and_failed_ones_are_not(home):

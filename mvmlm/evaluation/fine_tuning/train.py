@@ -284,6 +284,7 @@ class Trainings:
             "val_loss": done.history[done.kept_epoch - 1].get("val_loss"),
             "seconds": sum(epoch["seconds"] for epoch in done.history),
             "notes": done.notes,
+            "history": done.history,
         }
 
 

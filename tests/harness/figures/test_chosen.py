@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from harness.figures.words import notes
 from harness.tables import build_table
 from mvmlm.errors import DataError
 from tests.harness.figures.looking import apart, foot, inside, is_whole, legend, lines
-from tests.harness.figures.stored import follow_up, stored
+from tests.harness.figures.stored import follow_up, publish, stored
 from tests.harness.table_cells import METRIC, grid, lose, no_image, spec, wounded
 
 pytestmark = pytest.mark.filterwarnings("error:constrained_layout not applied")
@@ -244,6 +245,22 @@ def test_rows_on_one_pretraining_are_one_learning_curve(tmp_path, figures):
     write_figures(table, tmp_path / "out", stem="demo", store=store)
     assert legend(figures["learning"]) == ["all rows"]
     assert len(lines(figures["learning"].axes[0])) == 1
+
+
+def test_fine_tunings_have_curves_of_their_own_of_the_learning_rate_that_is_scored(tmp_path, figures):
+    frame = grid(tokens=(4,), tasks=("mass",), fractions=(1.0,), seeds=(0,))
+    table = build_table(frame, None, spec(rows=["method.tokens"], columns=["task"], reference={}))
+    store = stored(frame, tmp_path / "store", "method.tokens")
+    (key,) = frame["key"]
+    shutil.rmtree(store.path("evaluate", key))
+    epochs = [{"epoch": e, "loss": 1 / e, "val_loss": 2 / e, "lr_peak": lr} for lr in (0.1, 0.2) for e in (1, 2, 3)]
+    history = [{**epoch, "chosen": epoch["lr_peak"] == 0.2 and epoch["epoch"] < 3} for epoch in epochs]
+    publish(store, "finetune", "tune", {"pretrain": "t0-0"}, {"history.json": history})
+    publish(store, "evaluate", key, {"finetune": "tune"}, {})
+    drawn = write_figures(table, tmp_path / "out", stem="demo", store=store)
+    assert {"learning", "tuning"} <= set(names(drawn))
+    (line,) = lines(figures["tuning"].axes[1])
+    assert line.tolist() == [[1, 2], [2, 1]]
 
 
 def test_risk_gets_survival_curves(tmp_path, figures):

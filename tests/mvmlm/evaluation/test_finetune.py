@@ -72,7 +72,12 @@ def judged(women, found: FineTuned):
 
 
 def numbers(details: dict) -> dict:
-    runs = [{k: v for k, v in run.items() if k != "seconds"} for run in details["runs"]]
+    """All but the times."""
+    times = ("seconds", "images_per_s")
+    runs = [{k: v for k, v in run.items() if k not in times} for run in details["runs"]]
+    runs = [
+        {**run, "history": [{k: v for k, v in e.items() if k not in times} for e in run["history"]]} for run in runs
+    ]
     return {**details, "runs": runs}
 
 
