@@ -132,14 +132,25 @@ def _attribute(
             "small": bool(min(positive[inside].sum(), (~positive[inside]).sum()) < LEAST),
             "value": None,
         }
-        if not row["small"]:
-            row["value"], drawn = measure(inside)
+        found = None if row["small"] else _measured(measure, inside)
+        if found is None:
+            row["small"] = True
+        else:
+            row["value"], drawn = found
             low, high = percentile_interval(drawn, interval)
             row |= {} if np.isnan(low) else {"low": low, "high": high}
             if name != UNKNOWN:
                 values[row["group"]], draws[row["group"]] = row["value"], drawn
         rows.append(row)
     return {"groups": rows, **(_gap(values, draws, interval) if len(values) > 1 else {})}
+
+
+def _measured(measure: Measure, inside: np.ndarray) -> tuple[float, np.ndarray] | None:
+    """The metric of a group; None where its rows leave it undefined, such as a concordance without a pair."""
+    try:
+        return measure(inside)
+    except DataError:
+        return None
 
 
 def _gap(values: dict[str, float], draws: dict[str, np.ndarray], interval: float) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from mvmlm.evaluation.risk.cohort import RiskCohort
 from mvmlm.evaluation.risk.options import RiskOptions
 from mvmlm.evaluation.risk.survival import Curve, FollowUp, censoring_curve, kaplan_meier
 from mvmlm.evaluation.scoring import BOOTSTRAP_SEED
+from mvmlm.evaluation.subgroups import by_subgroup, subgroups_of
 
 #: The unit that is scored: part of every metric's name.
 LEVEL = "exam"
@@ -79,6 +80,7 @@ def score_risks(cohort: RiskCohort, risks: np.ndarray, *, options: RiskOptions, 
             "null": _null(follow, train, censoring, risks.shape[1]),
             "censoring": {"years": censoring.years.tolist(), "followed": censoring.values.tolist()},
             **_figures(follow, risks, clusters, bootstrap.counts, options),
+            "subgroups": _subgroups(cohort, risks, censoring, clusters, bootstrap.counts, options.interval),
             "bootstrap": _bootstrap_facts(options, measured.draws),
         },
     )
@@ -185,6 +187,27 @@ def _figures(
         ],
         "kaplan_meier": curves_by_risk(follow, risks[:, -1], years=risks.shape[1]),
     }
+
+
+def _subgroups(
+    cohort: RiskCohort,
+    risks: np.ndarray,
+    censoring: Curve,
+    clusters: np.ndarray,
+    counts: np.ndarray,
+    interval: float,
+) -> dict[str, Any]:
+    """Uno's C in each group of test exams, each exam against others of its group."""
+    follow, last, tau = cohort.test_follow, risks[:, -1], float(risks.shape[1])
+
+    def measure(inside: np.ndarray) -> tuple[float, np.ndarray]:
+        rows = np.flatnonzero(inside)
+        said = follow.take(rows), last[rows], censoring, tau
+        return concordance.c_uno(*said), concordance.weighted_c_uno(*said, clusters[rows], counts)
+
+    groups = subgroups_of(cohort.test, cohort.test.index)
+    patients = cohort.test["patient_id"].to_numpy().astype(str)
+    return by_subgroup(groups, follow.events, patients, measure, metric=f"c_uno@{LEVEL}", interval=interval)
 
 
 def _bootstrap_facts(options: RiskOptions, draws: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -59,6 +59,25 @@ def test_every_metric_has_its_draws_and_its_interval_the_primary_first(whole):
     json.dumps(whole.details, allow_nan=False)
 
 
+def test_groups_of_exams_have_the_concordance_of_their_own_exams(data, whole):
+    told = whole.details["subgroups"]
+    assert told["metric"] == "c_uno@exam" and {"age", "density"} <= set(told["attributes"])
+    rows = whole.predictions
+    density = data[0].groupby("exam_id")["density"].first().reindex(rows["unit_id"]).to_numpy()
+    censoring = Curve(*(np.array(whole.details["censoring"][name]) for name in ("years", "followed")))
+    assert not told["attributes"]["density"]["groups"][0]["small"]
+    for group in told["attributes"]["density"]["groups"]:
+        mine = rows[density == group["group"]]
+        assert (group["n"], group["n_positive"]) == (len(mine), mine["label"].sum())
+        if not group["small"]:
+            follow = FollowUp(mine["years"].to_numpy(), mine["label"].to_numpy().astype(bool))
+            assert group["value"] == pytest.approx(c_uno(follow, mine["score"].to_numpy(), censoring, 5.0))
+            assert group["low"] <= group["value"] <= group["high"]
+    worst = told["attributes"]["density"]["worst"]
+    values = {g["group"]: g["value"] for g in told["attributes"]["density"]["groups"] if g["value"] is not None}
+    assert worst == min(values, key=values.get)
+
+
 def test_predictions_have_a_row_an_exam_and_a_risk_a_year(data, whole):
     rows, breasts = whole.predictions, data[0]
     assert rows.columns.tolist() == [
