@@ -17,6 +17,8 @@ ALONE = "there are several reference rows and none shares their other levels"
 """Why a row has no reference."""
 SLOPES, ALPHA = 8, 0.05
 """Slopes that a caption tells whatever they are; of more than so many, those with an adjusted p below."""
+ROWS = 20
+"""That a caption tells of over all columns; of more, report and JSON do."""
 NEAR_ONE = 0.95
 """Mean of the row «text only», to the decimals shown, from which the caption warns that the texts tell the label: a
 choice of ours."""
@@ -99,28 +101,36 @@ def _trends(table: ComparisonTable, level: str) -> Iterator[str]:
         if not t.is_tested:
             lost.setdefault(t.refused or t.found.note, []).append(t.where)
     for why, places in lost.items():
-        where = ", ".join(filter(None, places))
-        yield f"No slope{f' in {where}' if where else ''}: {why}."
+        yield f"No slope{_in_places([place for place in places if place])}: {why}."
+
+
+def _in_places(names: Sequence[str]) -> str:
+    if len(names) > SLOPES:
+        return f" in {len(names):,} places"
+    return f" in {', '.join(names)}" if names else ""
 
 
 def _overall(table: ComparisonTable, level: str) -> Iterator[str]:
     """Each row over all columns, and why it is not there."""
-    digits = table.spec.digits
-    columns = plural(len(table.columns), "column")
-    if means := [(o.row, o.mean) for o in table.overall if o.mean]:
-        told = "; ".join(f"{row} {_aggregate(found, digits)}" for row, found in means)
-        yield f"Interquartile mean over {columns} ({level} over other seeds on these columns): {told}."
-    if better := [(o.row, o.better) for o in table.overall if o.better]:
-        told = "; ".join(f"{row} {_aggregate(found, 2)}" for row, found in better)
+    columns, many = plural(len(table.columns), "column"), len(table.overall) > ROWS
+    if many and any(o.mean for o in table.overall):
+        yield f"Each of {len(table.overall):,} rows over all {columns}: report and JSON."
+    means = [f"{o.row} {_aggregate(o.mean, table.spec.digits)}" for o in table.overall if o.mean and not many]
+    if means:
+        yield f"Interquartile mean over {columns} ({level} over other seeds on these columns): {'; '.join(means)}."
+    better = [f"{o.row} {_aggregate(o.better, 2)}" for o in table.overall if o.better and not many]
+    if better:
         what = f"Chance that a run beats the reference's of the same seed on one of the {columns}, drawn at random"
-        yield f"{what} ({level}): {told}."
-    lost: dict[str, list[str]] = {}
+        yield f"{what} ({level}): {'; '.join(better)}."
+    lost: dict[tuple[str, str], list[str]] = {}
     for o in table.overall:
         if o.refused:
-            lost.setdefault(o.refused, []).append(o.row)
-    for why, rows in lost.items():
-        who = f" for {listed(rows)}" if len(rows) < len(table.overall) else ""
-        yield f"No number over all columns{who}: {why}."
+            what = "chance to beat the reference" if o.mean else "number"
+            lost.setdefault((what, o.refused), []).append(o.row)
+    for (what, why), rows in lost.items():
+        all_ = len(rows) == len(table.overall)
+        who = "" if all_ else f" for {plural(len(rows), 'row') if len(rows) > ROWS else listed(rows)}"
+        yield f"No {what} over all columns{who}: {why}."
 
 
 def _aggregate(said: Aggregate, digits: int) -> str:

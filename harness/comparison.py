@@ -216,8 +216,8 @@ def file_of_cell(store: Store, tracker: Tracker, cell: CellRef, name: str) -> Pa
 
 def _metrics(store: Store, tracker: Tracker, row: dict) -> dict[str, float]:
     """Nothing where they cannot be read: the cell is then shown as undefined."""
-    path = _file(store, tracker, row, "metrics.json")
-    with suppress(ValueError):
+    with suppress(OSError, ValueError, TrackingError):
+        path = _file(store, tracker, row, "metrics.json")
         said = json.loads(path.read_text()) if path else {}
         return said if isinstance(said, dict) else {}
     return {}
@@ -252,8 +252,8 @@ def _components(store: Store, tracker: Tracker, row: dict, metric: str) -> Compo
 
 def _draws(store: Store, tracker: Tracker, row: dict, metric: str) -> np.ndarray | None:
     """Draws of a metric; None, which a table says, where there are none, an earlier version's, or no whole file."""
-    path = _file(store, tracker, row, "draws.npy")
-    with suppress(DataError):
+    with suppress(DataError, TrackingError):
+        path = _file(store, tracker, row, "draws.npy")
         found = read_draws(path).get(metric) if path else None
         return None if found is None else np.ascontiguousarray(found)  # lets go of the other metrics' draws
     return None

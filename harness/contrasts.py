@@ -42,7 +42,7 @@ class CompareOptions:
     margin : float or None
         Loss against the reference that is accepted; None: no question of non-inferiority.
     trend : str or None
-        Level of the rows, an ordered axis, along which each column's slope is tested.
+        Level of the rows or columns, an ordered axis, along which slopes are tested.
     overall : bool
         Whether each row is asked for over all columns at once.
     """

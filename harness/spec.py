@@ -35,7 +35,7 @@ class CompareConfig(Section):
     family: Literal["column", "table"] = Field("column", description="comparisons that Holm corrects together")
     level: float = Field(0.95, gt=0, lt=1, description="coverage of the intervals of differences")
     margin: float | None = Field(None, gt=0, description="loss against the reference that is accepted")
-    trend: str | None = Field(None, description="an ordered axis of the rows, whose slope is tested")
+    trend: str | None = Field(None, description="an ordered axis of rows or columns, along which slopes are tested")
     overall: bool = Field(False, description="each row over all columns, where there are enough seeds")
 
 

@@ -29,6 +29,7 @@ from filelock import FileLock
 from harness.environment import environment, git_commit
 from harness.home import Home
 from harness.lease import is_dead, lease
+from harness.record import read_spec
 from mvmlm.errors import MvmlmError
 
 CELLS = "cells.parquet"
@@ -322,7 +323,7 @@ class Tracker:
     @told
     def spec_of(self, run_id: str) -> dict:
         """The resolved ablation of an invocation, from its artifact."""
-        return self._artifact(run_id, "spec.yaml", lambda path: yaml.safe_load(path.read_text()))
+        return self._artifact(run_id, "spec.yaml", read_spec)
 
     @told
     def file_of(self, run_id: str, name: str) -> Path:

@@ -29,7 +29,7 @@ from harness.figures.heatmap import heatmap_figure
 from harness.figures.learning import learning_figure
 from harness.figures.page import write
 from harness.figures.style import MAX_PANELS, NoFigureError, Notes
-from harness.figures.trainings import memory_panels, stand_on, time_panels, trainings
+from harness.figures.trainings import column_on, memory_panels, time_panels, trainings
 from harness.figures.words import axis_words, column_label_of, intervals, notes, refusals, tests
 from harness.store import Card, Store
 from harness.table_model import ComparisonTable
@@ -144,7 +144,7 @@ def _figures(asked: Asked) -> Iterator[tuple[str, Callable[[], Figure]]]:
     yield "cost", partial(_cost, asked, time_panels)
     yield "memory", partial(_cost, asked, memory_panels)
     yield "learning", partial(_learning, asked, "pretrain", "Losses of different methods are not on one scale.")
-    if stand_on(asked.table, asked.shown, asked.card, "finetune"):
+    if column_on(asked.table, asked.shown, asked.card, "finetune") is not None:
         yield "tuning", partial(_learning, asked, "finetune", "Of each row the learning rate that was chosen.")
     kinds = {"survival": _survival, "years": _years} if _is_risk(asked) else {"curves": _curves}
     titles = asked.shown.titles[:MAX_PANELS]

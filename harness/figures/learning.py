@@ -63,12 +63,16 @@ def learning_figure(trainings: Sequence[Training], *, notes: Notes = NO_NOTES) -
 
 
 def _curve(runs: Sequence[Sequence[Mapping[str, Any]]], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Epochs, shape (E,), and losses, shape (runs, E); NaN where a run has none."""
+    """Epochs, shape (E,), and losses, shape (runs, E), as far as every run that has any goes.
+
+    A mean of those that go on would rise or fall where a run ends.
+    """
     said = [{int(r["epoch"]): r.get(name) for r in run} for run in runs]
     epochs = sorted({epoch for run in said for epoch in run})
     losses = np.array([[run.get(e) for e in epochs] for run in said], dtype=float).reshape(len(said), len(epochs))
     losses = np.where(np.isfinite(losses), losses, np.nan)
-    kept = np.isfinite(losses).any(axis=0)
+    losses = losses[np.isfinite(losses).any(axis=1)]
+    kept = np.isfinite(losses).all(axis=0) & bool(len(losses))
     return np.array(epochs, int)[kept], losses[:, kept]
 
 

@@ -87,7 +87,7 @@ def memory_panels(table: ComparisonTable, shown: Shown, card: CardOf) -> tuple[l
 def trainings(
     table: ComparisonTable, shown: Shown, card: CardOf, folder: Callable[[str, str], Path], stage: str = "pretrain"
 ) -> list[Training]:
-    """Histories of the trainings behind the first shown column, a line for each row whose trainings are its own.
+    """Histories of the trainings behind the first shown column that has such, a line for each row with its own.
 
     Parameters
     ----------
@@ -102,8 +102,9 @@ def trainings(
         When no history is there.
     """
     by_keys: dict[tuple, list[Row]] = {}
-    for row in sorted(table.rows, key=lambda r: not r.reference):
-        cells = row.entries[shown.columns[0]].done
+    column = column_on(table, shown, card, stage)
+    for row in sorted(table.rows, key=lambda r: not r.reference) if column is not None else ():
+        cells = row.entries[column].done
         below = [stages_below(card, cell.key).get(stage) for cell in cells if cell.key]
         keys = tuple(dict.fromkeys(said.key for said in below if said is not None))
         if keys:
@@ -118,10 +119,13 @@ def trainings(
     return found
 
 
-def stand_on(table: ComparisonTable, shown: Shown, card: CardOf, stage: str) -> bool:
-    """Whether a cell of the first shown column stands on such a stage."""
-    keys = (cell.key for row in table.rows for cell in row.entries[shown.columns[0]].done if cell.key)
-    return any(stage in stages_below(card, key) for key in keys)
+def column_on(table: ComparisonTable, shown: Shown, card: CardOf, stage: str) -> int | None:
+    """The first shown column of which a cell stands on such a stage."""
+    for column in shown.columns:
+        keys = (cell.key for row in table.rows for cell in row.entries[column].done if cell.key)
+        if any(stage in stages_below(card, key) for key in keys):
+            return column
+    return None
 
 
 def _keys(table: ComparisonTable, shown: Shown) -> list[str]:

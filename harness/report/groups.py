@@ -121,7 +121,7 @@ class Section:
     Attributes
     ----------
     differently : list of Differently
-        Whom the reference and the best other row call differently.
+        Whom a row and the reference that it is held against call differently.
     why : str
         Why that is not known, where both have thresholds.
     """
@@ -148,10 +148,13 @@ def looked_into(sources: Sources) -> list[Section]:
 
 
 def _differently(sources: Sources, pair: Sequence[Representative]) -> tuple[list[Differently], str]:
-    if (contrast := pair[1].contrast) and contrast.refusals:
+    contrast, operating = pair[1].contrast, [_details(sources, one).get("operating") or {} for one in pair]
+    if contrast is None or not all(operating):
+        return [], ""
+    if contrast.refusals:
         return [], "; ".join(refusal.words for refusal in contrast.refusals)
     try:
-        found = called_differently(pair, [_details(sources, one).get("operating") or {} for one in pair], sources.files)
+        found = called_differently(pair, operating, sources.files)
     except DataError as error:
         return [], getattr(error, "why", str(error))
     sides = [(c, of, d) for c in found for of, d in (("with", c.positive), ("without", c.negative)) if d.n]

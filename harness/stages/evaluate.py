@@ -32,7 +32,7 @@ class EvaluateStage(Stage):
     """
 
     name = "evaluate"
-    version = 3
+    version = 4
 
     def config(self, cell: CellConfig, facts: Facts) -> dict:
         if compares_texts(cell):
@@ -60,7 +60,7 @@ class EvaluateStage(Stage):
 class BaselineStage(EvaluateStage):
     """The same stage for a row that needs no image: it reads the exam table, and ``text`` the reports."""
 
-    version = 4
+    version = 5
 
     def __init__(self, baseline: str) -> None:
         self.baseline = baseline

@@ -31,7 +31,7 @@ class FineTuneStage(Stage):
     """
 
     name = "finetune"
-    version = 2
+    version = 3
 
     def config(self, cell: CellConfig, facts: Facts) -> dict:
         said = {

@@ -263,6 +263,9 @@ def test_of_many_slopes_the_caption_tells_those_that_differ_from_none():
     told = words(build_table(cells, None, spec(compare={"test": "bootstrap", "trend": "eval.fraction"})))
     assert "Holm over 10 slopes: mass tokens 5 +0.06" in told and "tokens 6 +" not in told
     assert "the other 9 not shown to differ from none (report and JSON have them)." in told
+    cells["draws"] = None
+    told = words(build_table(cells, None, spec(compare={"test": "bootstrap", "trend": "eval.fraction"})))
+    assert "No slope in 10 places: bootstrap draws are missing or cannot be read." in told
 
 
 def test_decimals_are_those_that_are_asked_for():

@@ -97,3 +97,15 @@ def test_caption_and_json_tell_it_where_it_was_asked_for():
     written = json.loads(WRITERS["json"](table))["overall"]
     assert [one["row"] for one in written] == [one.row for one in table.overall]
     assert written[0]["mean"]["value"] == table.overall[0].mean.value
+
+
+def test_where_the_comparison_alone_is_refused_the_caption_says_that():
+    told = words(lose(grid(), "failed", "ValueError", tokens=16, task="mass", fraction=0.1, seed=1))
+    why = "the reference has 1 of 6 columns without a result of every seed"
+    assert f"No chance to beat the reference over all columns for tokens 4, tokens 8, tokens 32: {why}." in told
+    assert "No number over all columns for tokens 16: 1 of 6 columns" in told and "tokens 8 0." in told
+
+
+def test_of_many_rows_the_caption_points_to_the_report():
+    told = words(grid(tokens=tuple(range(4, 30))))
+    assert "Each of 26 rows over all 6 columns: report and JSON." in told and "Interquartile" not in told

@@ -349,5 +349,5 @@ def test_the_keys_of_a_reference_cell_stay(plan):
         "text": "a226275caf6db8cbabec",
         "pretrain": "cdd48c06c9a12008218c",
         "features": "fd1abf374ad0c502966b",
-        "evaluate": "fbf62fc21769af9339c9",
+        "evaluate": "43328a830431e1eb1771",
     }

@@ -23,7 +23,7 @@ def home(tmp_path, monkeypatch):
 
 
 def start(tracker: Tracker) -> str:
-    return tracker.start("token_count", {"harness.profile": "demo"}, {"question": "?"}, CELLS)
+    return tracker.start("token_count", {"harness.profile": "demo"}, {"question": "?", "dataset": "toy"}, CELLS)
 
 
 def log(tracker: Tracker, **changes) -> str:
@@ -95,7 +95,7 @@ def test_the_parent_ends_with_its_cells(home):
     assert [r.info.run_id for r in again.invocations("token_count", "demo")] == [parent]
     assert again.invocations("token_count", "paper") == []
     assert again.cells_of(parent).equals(done)
-    assert again.spec_of(parent) == {"question": "?"}
+    assert again.spec_of(parent) == {"question": "?", "dataset": "toy"}
 
 
 DRIVER = """

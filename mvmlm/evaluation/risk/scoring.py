@@ -197,7 +197,7 @@ def _subgroups(
     counts: np.ndarray,
     interval: float,
 ) -> dict[str, Any]:
-    """Uno's C in each group of test exams, each exam against others of its group."""
+    """Uno's C in each group of test exams, each exam against others of its group; events after ``tau`` tell nothing."""
     follow, last, tau = cohort.test_follow, risks[:, -1], float(risks.shape[1])
 
     def measure(inside: np.ndarray) -> tuple[float, np.ndarray]:
@@ -207,7 +207,8 @@ def _subgroups(
 
     groups = subgroups_of(cohort.test, cohort.test.index)
     patients = cohort.test["patient_id"].to_numpy().astype(str)
-    return by_subgroup(groups, follow.events, patients, measure, metric=f"c_uno@{LEVEL}", interval=interval)
+    told = follow.events & (follow.years < tau)
+    return by_subgroup(groups, told, patients, measure, metric=f"c_uno@{LEVEL}", interval=interval)
 
 
 def _bootstrap_facts(options: RiskOptions, draws: dict[str, np.ndarray]) -> dict[str, Any]:

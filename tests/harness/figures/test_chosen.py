@@ -248,10 +248,11 @@ def test_rows_on_one_pretraining_are_one_learning_curve(tmp_path, figures):
 
 
 def test_fine_tunings_have_curves_of_their_own_of_the_learning_rate_that_is_scored(tmp_path, figures):
-    frame = grid(tokens=(4,), tasks=("mass",), fractions=(1.0,), seeds=(0,))
+    """Of the first column that stands on one: frozen embeddings come before tuned ones in ``risk``."""
+    frame = grid(tokens=(4,), tasks=("mass", "calcification"), fractions=(1.0,), seeds=(0,))
     table = build_table(frame, None, spec(rows=["method.tokens"], columns=["task"], reference={}))
     store = stored(frame, tmp_path / "store", "method.tokens")
-    (key,) = frame["key"]
+    key = frame["key"].iloc[1]
     shutil.rmtree(store.path("evaluate", key))
     epochs = [{"epoch": e, "loss": 1 / e, "val_loss": 2 / e, "lr_peak": lr} for lr in (0.1, 0.2) for e in (1, 2, 3)]
     history = [{**epoch, "chosen": epoch["lr_peak"] == 0.2 and epoch["epoch"] < 3} for epoch in epochs]

@@ -117,8 +117,11 @@ def test_the_report_says_why_it_cannot(sources):
 def test_what_refuses_a_mark_refuses_this_too(tmp_path):
     frame = grid(tokens=(8, 16), seeds=(0,))
     frame["shared"] = [{**s, "code": str(t)} for s, t in zip(frame["shared"], frame["method.tokens"])]
-    found = looked_into(made_up(tmp_path, frame))
+    sources = made_up(tmp_path, frame)
+    found = looked_into(sources)
     assert {section.why for section in found} == {"tokens 8 and tokens 16 differ in code version"}
+    (tmp_path / "details.json").write_text("{}")
+    assert {section.why for section in looked_into(sources)} == {""}, "without thresholds there is nothing to ask"
 
 
 def test_a_row_is_held_against_the_reference_of_its_own_encoder(tmp_path):
@@ -130,3 +133,17 @@ def test_a_row_is_held_against_the_reference_of_its_own_encoder(tmp_path):
     asked = spec(rows=["encoder", "method.tokens"], reference={"method.tokens": 16})
     pair = representatives(build_table(frame, None, asked), 0)
     assert [one.label for one in pair] == ["a, tokens 16 (reference)", "a, tokens 8 (best other)"]
+
+
+def test_rows_that_no_mark_holds_against_each_other_are_not_held_here(tmp_path):
+    """Of either encoder only one row is done: the one's reference, the other's other row."""
+    frame = pd.concat([grid(tokens=(8, 16), seeds=(0,)).assign(encoder=name) for name in ("a", "b")])
+    frame["key"] += frame["encoder"]
+    for name, tokens in (("a", 16), ("b", 8)):
+        lost = (frame["encoder"] == name) & (frame["method.tokens"] == tokens)
+        frame.loc[lost, "status"] = "failed"
+    asked = {"rows": ["encoder", "method.tokens"], "reference": {"method.tokens": 16}}
+    table = build_table(frame, None, spec(**asked))
+    assert [one.contrast for one in representatives(table, 0)] == [None, None]
+    found = looked_into(replace(made_up(tmp_path, grid(tokens=(8, 16), seeds=(0,))), table=table))
+    assert {(len(section.cells), section.why, len(section.differently)) for section in found} == {(2, "", 0)}

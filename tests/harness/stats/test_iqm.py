@@ -13,7 +13,7 @@ from mvmlm.errors import DataError
 def test_the_interquartile_mean_is_that_of_all_runs():
     scores = np.random.default_rng(0).random((4, 7))
     found = interquartile_mean(scores)
-    assert found.value == pytest.approx(trim_mean(scores.ravel(), 0.25))
+    assert found.value == pytest.approx(trim_mean(scores.ravel(), 0.25)), "28 runs have whole quarters"
     assert found.high - found.value == pytest.approx(found.value - found.low)
 
 
@@ -23,6 +23,13 @@ def test_its_interval_is_students_where_all_that_varies_is_the_seed():
     found = interquartile_mean(np.arange(8) + luck[:, None])
     plain = ttest_1samp(luck, 0).confidence_interval(0.95)
     assert (found.low - 3.5, found.high - 3.5) == pytest.approx((plain.low, plain.high))
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (3, 6), (5, 7)])
+def test_it_is_of_half_the_runs_whatever_their_number(shape):
+    """Each run four times: then the quarters are whole."""
+    scores = np.random.default_rng(0).random(shape)
+    assert interquartile_mean(scores).value == pytest.approx(trim_mean(np.repeat(scores, 4), 0.25))
 
 
 def test_outliers_do_not_move_it():

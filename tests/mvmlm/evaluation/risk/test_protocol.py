@@ -68,7 +68,8 @@ def test_groups_of_exams_have_the_concordance_of_their_own_exams(data, whole):
     assert not told["attributes"]["density"]["groups"][0]["small"]
     for group in told["attributes"]["density"]["groups"]:
         mine = rows[density == group["group"]]
-        assert (group["n"], group["n_positive"]) == (len(mine), mine["label"].sum())
+        in_time = (mine["label"] == 1) & (mine["years"] < 5)
+        assert (group["n"], group["n_positive"]) == (len(mine), in_time.sum())
         if not group["small"]:
             follow = FollowUp(mine["years"].to_numpy(), mine["label"].to_numpy().astype(bool))
             assert group["value"] == pytest.approx(c_uno(follow, mine["score"].to_numpy(), censoring, 5.0))
@@ -244,3 +245,15 @@ def test_what_cannot_be_evaluated_is_refused_in_one_line(data, whole):
         evaluate(breasts, features, modle="cox")
     with pytest.raises(DataError, match="has no follow-up"):
         evaluate(breasts.drop(columns=["event", "years_to_event"]), features)
+
+
+def test_a_group_whose_events_come_after_the_last_year_has_no_value(data):
+    """Uno's C counts events before τ alone: twelve later ones are no sample."""
+    table, features = data
+    exams = table.groupby("exam_id").agg(event=("event", "max"), years=("years_to_event", "max"))
+    late = exams.index[exams["event"] & (exams["years"] >= 2)]
+    mine = table.assign(site=np.where(table["exam_id"].isin(late) | ~table["event"], "late", "both").astype(object))
+    told = evaluate(mine.astype({"site": "string"}), features, years=2).details["subgroups"]["attributes"]["site"]
+    group = next(group for group in told["groups"] if group["group"] == "late")
+    assert group["n_positive"] == 0 and group["n"] > 20 and group["small"] and group["value"] is None
+    assert "worst" not in told
