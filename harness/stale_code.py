@@ -34,7 +34,8 @@ def of_another_version(codes: Iterable[str | None], present: str) -> list[str]:
         return []
     many = f"{strange:,} of {plural(len(known), 'result')}" if strange < len(known) else "All results"
     verb = "stands" if strange == 1 < len(known) else "stand"
-    return [f"{many} {verb} on stages that another version of the code computed than the present one."]
+    why = "a stage is done again only where its own version was raised"
+    return [f"{many} {verb} on stages that another version of the code computed than the present one; {why}."]
 
 
 def _signed(rows: Sequence[Row], is_usual: Callable[[str], bool]) -> list[Row]:
