@@ -101,7 +101,7 @@ def test_a_killed_driver_loses_no_finished_stage_and_the_next_run_goes_on_from_t
 
 def test_a_killed_worker_is_started_again_and_goes_on(harness):
     long_training(harness)
-    short(harness, 60)
+    short(harness, 30)
     process = harness.start()
     wait_for_checkpoint(harness, process)
     worker = busy_worker(process)
