@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.entries import Entry
+from harness.entries import Entry, with_reason
 from harness.table_model import Row
-from harness.wording import listed
 
 MEASURE = "finetune/ended_early"
 WHY = "fine-tuning ended before its last epoch, as the validation loss did not fall any more"
@@ -19,9 +18,4 @@ def with_early_ends(rows: Sequence[Row]) -> list[Row]:
 
 
 def _told(entry: Entry) -> Entry:
-    early = [cell for cell in entry.done if cell.measures.get(MEASURE)]
-    if not early:
-        return entry
-    some = len(early) < len(entry.done)
-    whose = f"{'seeds' if len(early) > 1 else 'seed'} {listed([cell.seed for cell in early])}: " if some else ""
-    return replace(entry, reasons=(*entry.reasons, f"{whose}{WHY}"))
+    return with_reason(entry, [cell for cell in entry.done if cell.measures.get(MEASURE)], WHY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -283,6 +283,14 @@ def make_fact(name: str, entries: Sequence[Entry]) -> Fact:
     if not values:
         return Fact(name)
     return Fact(name, mean=math.fsum(values) / len(values), low=min(values), high=max(values), cells=len(values))
+
+
+def with_reason(entry: Entry, cells: Sequence[CellRef], why: str) -> Entry:
+    """The entry with something to know of some of its cells, which are named where it does not hold for all."""
+    if not cells:
+        return entry
+    whose = f"{_seeds([cell.seed for cell in cells])}: " if len(cells) < len(entry.done) else ""
+    return replace(entry, reasons=(*entry.reasons, f"{whose}{why}"))
 
 
 def _lost(refs: Sequence[CellRef]) -> tuple[str, ...]:

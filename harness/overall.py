@@ -64,9 +64,10 @@ def _overall(rows: Sequence[Row], spec: Spec, level: float) -> Iterator[Overall]
         name, other = row_name(row, spec), row_name(rows[held[i]], spec) if i in held else ""
         mean, better = None, None
         try:
-            mean = interquartile_mean(_scores(row.entries), level=level)
+            ours = _scores(row.entries)
+            mean = interquartile_mean(ours, level=level)
             if other:
-                ours, theirs = _scores(row.entries), _scores(rows[held[i]].entries, "the reference has ")
+                theirs = _scores(rows[held[i]].entries, "the reference has ")
                 _require_comparable(row.entries)
                 better = probability_of_improvement(sign * ours, sign * theirs, level=level)
         except DataError as error:

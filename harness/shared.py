@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from harness.keys import canonical
-from harness.store import Card
+from harness.store import CardOf, cards_below
 
 TRAINS = {
     "search": ("search", ("trials",)),
@@ -15,13 +13,11 @@ TRAINS = {
 """Stages that train, the section of their settings that holds their budget, and which of it."""
 
 
-def shared_of(card: Callable[[str, str], Card | None], key: str) -> dict[str, object]:
+def shared_of(card: CardOf, key: str) -> dict[str, object]:
     """Test patients, split, code and training budget of a cell.
 
     Parameters
     ----------
-    card : callable
-        Stage and key to the published stage's card, as :meth:`harness.store.Store.card`.
     key : str
         Of the cell's stage ``evaluate``.
 
@@ -31,14 +27,10 @@ def shared_of(card: Callable[[str, str], Card | None], key: str) -> dict[str, ob
         ``patients``, ``splits``, ``code``: text that is equal where these are; ``budget``: a dict with such a text for
         each stage that trains; ``finished``: when the cell was evaluated. What is not known is not there.
     """
-    if (last := card("evaluate", key)) is None:
+    chain = cards_below(card, key)
+    if not chain:
         return {}
-    chain, front = {("evaluate", key): last}, [last]
-    while front:
-        for place in front.pop().inputs.items():
-            if place not in chain and (below := card(*place)) is not None:
-                chain[place] = below
-                front.append(below)
+    last = chain["evaluate", key]
     found: dict[str, object] = {"splits": canonical(last.config.get("split")), "finished": last.finished}
     if test := last.summary.get("test"):
         found["patients"] = test

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from harness.entries import CellRef, Entry
+from harness.entries import CellRef, Entry, with_reason
 from harness.table_model import Row
-from harness.wording import listed, plural
+from harness.wording import plural
 
 
 def with_stale_code(rows: Sequence[Row], below: Sequence[Row]) -> tuple[list[Row], list[Row]]:
@@ -44,11 +44,7 @@ def _signed(rows: Sequence[Row], is_usual: Callable[[str], bool]) -> list[Row]:
 
 def _told(entry: Entry, is_usual: Callable[[str], bool]) -> Entry:
     strange = [cell for cell in entry.done if (code := _code(cell)) and not is_usual(code)]
-    if not strange:
-        return entry
-    some = len(strange) < len(entry.done)
-    whose = f"{'seeds' if len(strange) > 1 else 'seed'} {listed([cell.seed for cell in strange])} " if some else ""
-    return replace(entry, reasons=(*entry.reasons, f"{whose}made by another version of the code than most cells"))
+    return with_reason(entry, strange, "made by another version of the code than most cells")
 
 
 def _code(cell: CellRef) -> str | None:

@@ -63,6 +63,28 @@ class Card:
     code: str = ""
 
 
+CardOf = Callable[[str, str], Card | None]
+"""Stage and key to the published stage's card; `Store.card` is one."""
+
+
+def cards_below(card: CardOf, key: str) -> dict[tuple[str, str], Card]:
+    """Stage and key to card: of an evaluation, first, and of all stages that it stands on; unknown ones are not there.
+
+    Parameters
+    ----------
+    key : str
+        Of the stage ``evaluate``.
+    """
+    found: dict[tuple[str, str], Card] = {}
+    front = [("evaluate", key)]
+    while front:
+        place = front.pop()
+        if place not in found and (said := card(*place)) is not None:
+            found[place] = said
+            front += said.inputs.items()
+    return found
+
+
 class Store:
     """Finished stages under one folder.
 

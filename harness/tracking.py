@@ -29,7 +29,7 @@ from filelock import FileLock
 from harness.environment import environment, git_commit
 from harness.home import Home
 from harness.lease import is_dead, lease
-from harness.record import read_spec
+from harness.recorded_spec import read_spec
 from mvmlm.errors import MvmlmError
 
 CELLS = "cells.parquet"

@@ -14,7 +14,7 @@ from harness.figures.learning import Training
 from harness.figures.style import NoFigureError
 from harness.figures.words import label_of, row_label
 from harness.histories import read_history
-from harness.store import Card
+from harness.store import Card, CardOf, cards_below
 from harness.table_model import ComparisonTable, Row
 
 TRAININGS = {"pretrain": "pretraining", "finetune": "fine-tuning"}
@@ -23,21 +23,10 @@ MEMORY = "memory_gib"
 """Measure of a training: the most memory that it held at once, beyond what its process held before [GiB]."""
 HOUR = 3600.0
 
-CardOf = Callable[[str, str], Card | None]
-
 
 def stages_below(card: CardOf, key: str) -> dict[str, Card]:
     """Cards of the stages that an evaluation stands on, by their names; those that are not known are not there."""
-    found: dict[str, Card] = {}
-    front, seen = [("evaluate", key)], {key}
-    while front:
-        stage, at = front.pop()
-        if (said := card(stage, at)) is None:
-            continue
-        found[stage] = said
-        front += [(name, below) for name, below in said.inputs.items() if below not in seen]
-        seen.update(said.inputs.values())
-    return found
+    return {stage: said for (stage, _), said in cards_below(card, key).items()}
 
 
 def time_panels(table: ComparisonTable, shown: Shown, card: CardOf) -> tuple[list[cost.Panel], str]:

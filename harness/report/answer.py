@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.caption_statistics import ALONE, beaten, told_columns, without_reference
+from harness.caption_statistics import ALONE, ALPHA, beaten, told_columns, without_reference
 from harness.entries import CellRef, Contrast
 from harness.figures.from_table import reference_name
 from harness.figures.words import column_label_of, row_label
@@ -28,7 +28,6 @@ from harness.wording import (
 
 CLAIMS = 3
 """Differences, rows or slopes that a sentence names; it counts the others."""
-ALPHA = 0.05
 
 
 @dataclass(frozen=True)

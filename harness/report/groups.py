@@ -141,14 +141,17 @@ def looked_into(sources: Sources) -> list[Section]:
             chosen = representatives(table, column, blind=False)
         except DataError:
             continue
-        cells = [_looked(sources, one) for one in chosen]
-        differently, why = _differently(sources, chosen) if len(chosen) == 2 else ([], "")
+        told = [_details(sources, one) for one in chosen]
+        cells = [_looked(one, said) for one, said in zip(chosen, told)]
+        differently, why = _differently(sources, chosen, told) if len(chosen) == 2 else ([], "")
         found.append(Section(column_label_of(table, column), cells, differently, why))
     return found
 
 
-def _differently(sources: Sources, pair: Sequence[Representative]) -> tuple[list[Differently], str]:
-    contrast, operating = pair[1].contrast, [_details(sources, one).get("operating") or {} for one in pair]
+def _differently(
+    sources: Sources, pair: Sequence[Representative], told: Sequence[Mapping[str, Any]]
+) -> tuple[list[Differently], str]:
+    contrast, operating = pair[1].contrast, [said.get("operating") or {} for said in told]
     if contrast is None or not all(operating):
         return [], ""
     if contrast.refusals:
@@ -164,9 +167,8 @@ def _differently(sources: Sources, pair: Sequence[Representative]) -> tuple[list
     ], ""
 
 
-def _looked(sources: Sources, one: Representative) -> Looked:
+def _looked(one: Representative, said: Mapping[str, Any]) -> Looked:
     label, key = f"{one.label}, seed {one.cell.seed}", one.cell.key or ""
-    said = _details(sources, one)
     groups = said.get("subgroups") or {}
     points = _points(said.get("operating") or {})
     curves = _curves(said.get("calibration") or {})

@@ -16,8 +16,6 @@ from harness.tracking import Tracker, TrackingError
 from tests.harness.ablation_files import expander
 from tests.harness.test_comparison import SPEC, publish, record
 
-pytestmark = pytest.mark.filterwarnings("ignore")
-
 
 @pytest.fixture
 def home(tmp_path, monkeypatch) -> Home:

@@ -237,7 +237,7 @@ def test_cells_of_another_version_of_the_code_have_a_sign_and_keep_their_number(
     frame["shared"] = [{"code": "old" if is_older else "new"} for is_older in older]
     table = build_table(frame, None, spec())
     (note,) = table.footnotes
-    assert note == ("a", "seed 1 made by another version of the code than most cells")
+    assert note == ("a", "seed 1: made by another version of the code than most cells")
     signed = [row.entries[0] for row in table.rows if row.entries[0].footnotes]
     assert [e.footnotes for e in signed] == [("a",)] and signed[0].mean is not None
     frame["shared"] = [{"code": "old"} if is_older else {} for is_older in older]

@@ -1,4 +1,4 @@
-"""What an invocation is recorded with, read back."""
+"""The resolved ablation of an invocation, read back from its MLflow run."""
 
 from __future__ import annotations
 
